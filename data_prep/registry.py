@@ -1,0 +1,67 @@
+"""Builders by name. A new data set is a config dataclass, a function that plans it, and one line here."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep import clock_time, schema
+from data_prep.clock import build as clock
+from data_prep.clock.style import ClockConfig
+from data_prep.writer import Plan, is_up_to_date, write
+from ntil.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Builder:
+    config: type[Any]  # frozen dataclass with `name` and `builder`
+    plan: Callable[[Any], Plan]
+    version: int
+    help: str
+
+
+BUILDERS: dict[str, Builder] = {
+    "clock": Builder(ClockConfig, clock.plan, clock.VERSION, "generated analog clocks, easy to hard"),
+    "clock_time": Builder(
+        clock_time.ClockTimeConfig,
+        clock_time.plan,
+        clock_time.VERSION,
+        "the Kaggle TIME clocks, from its folder",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked config, ready to build."""
+
+    builder: Builder
+    config: Any
+    header: dict[str, Any]  # builder, version, config: what the manifest records and what must match
+
+    @property
+    def folder_name(self) -> str:
+        """`<name>-<8 hex digits>`; the digits follow everything that decides the content."""
+        canonical = json.dumps(self.header, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return f"{self.config.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+    def is_built(self, out: Path) -> bool:
+        return is_up_to_date(out, self.header)
+
+    def build(self, out: Path, workers: int | None = None) -> Path:
+        return out if self.is_built(out) else write(out, self.builder.plan(self.config), self.header, workers)
+
+
+def request(data: Mapping[str, Any]) -> Request:
+    """Check a data config against its builder's schema."""
+    name = data.get("builder")
+    if name not in BUILDERS:
+        near = did_you_mean(str(name), BUILDERS)
+        raise UserError(f"There is no data builder {name!r}.{near} Builders: {', '.join(BUILDERS)}.")
+    builder = BUILDERS[name]
+    config = schema.load(builder.config, data, where="data")
+    return Request(
+        builder, config, {"builder": name, "version": builder.version, "config": schema.dump(config)}
+    )

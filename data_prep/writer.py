@@ -1,0 +1,224 @@
+"""The one writer of data sets. A builder only says what to make (`Plan`); here it is made, in parallel, whole or not at all.
+
+The records, the manifest and the pictures have the same bytes whatever the number of worker processes and whenever
+they are built. A folder appears under its name only when it is finished; an interrupted build leaves a hidden
+`.<name>.partial` folder, which the next build throws away.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data_prep.contact_sheet import contact_sheet
+from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
+from ntil.errors import UserError
+from ntil.io import inside, sha256, write_json, write_jsonl
+
+CHUNK = 64  # jobs handed to a worker at a time
+PATIENCE = 2.0  # seconds before a progress bar or a notice appears
+
+
+@dataclass(frozen=True)
+class Made:
+    """One record and its picture's file content (None for text-only sets)."""
+
+    example: Example
+    image: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One source record that did not make it: which, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a builder wants built. `make` runs in worker processes: a module-level function or a `partial` of one."""
+
+    jobs: Sequence[Any]
+    make: Callable[[Any], Made | Skipped]
+    caption: Callable[[Example], str]  # under each picture of the contact sheet
+    skipped: Sequence[Skipped] = field(default=())  # known before any job ran
+    unique_across_splits: bool = False  # drop a picture whose very bytes an earlier split already holds
+
+
+def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = None) -> Path:
+    """Build `out` unless it holds the finished set that `header` (builder, version, config) describes.
+
+    Runs that ask for the same folder at the same time wait for each other, and only the first builds.
+    """
+    out = Path(out).absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(out.parent / f".{out.name}.lock"):
+        if is_up_to_date(out, header):
+            return out
+        if out.exists() and any(out.iterdir()):
+            raise UserError(
+                f"{out} holds files that are not a finished data set. Empty it, or choose another folder."
+            )
+        partial_folder = out.parent / f".{out.name}.partial"
+        if partial_folder.exists():
+            shutil.rmtree(partial_folder)  # we hold the lock: its builder is dead
+        partial_folder.mkdir()
+        _fill(partial_folder, plan, header, workers, title=out.name)
+        if out.exists():
+            out.rmdir()
+        os.replace(partial_folder, out)
+    return out
+
+
+def is_up_to_date(out: Path, header: dict[str, Any]) -> bool:
+    """True: finished and the same. False: not finished. A finished set of another kind is refused."""
+    if not (out / MANIFEST).exists():
+        return False
+    manifest = read_manifest(out)
+    changed = _differences({key: manifest.get(key) for key in header}, header)
+    if changed:
+        raise UserError(
+            f"{out} already holds a data set that was built differently: {'; '.join(changed[:6])}"
+            f"{' …' if len(changed) > 6 else ''}. Choose another folder, or remove this one to rebuild it."
+        )
+    return True
+
+
+def _differences(old: Any, new: Any, where: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*new, *(key for key in old if key not in new)]
+        return [
+            line
+            for key in keys
+            for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
+        ]
+    return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
+
+
+def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None, title: str) -> None:
+    examples: list[Example] = []
+    skipped = list(plan.skipped)
+    first_seen: dict[str, Example] = {}  # digest of a picture → the first record that holds it
+    pictures = hashlib.sha256()
+    for result, digest in _progress(_results(folder, plan, workers), len(plan.jobs), title):
+        if isinstance(result, Skipped):
+            skipped.append(result)
+            continue
+        if digest is not None:
+            twin = first_seen.setdefault(digest, result)
+            if plan.unique_across_splits and twin.split != result.split:
+                inside(folder, str(result.image)).unlink()
+                skipped.append(Skipped(result.id, f"the same picture as {twin.id}, of another split"))
+                continue
+            pictures.update(f"{result.image} {digest}\n".encode())
+        examples.append(result)
+    if not examples:
+        reasons = "; ".join(f"{skip.what}: {skip.why}" for skip in skipped[:3])
+        raise UserError(
+            f"{title}: no usable record among {len(skipped)}. First reasons: {reasons or 'none given'}."
+        )
+    write_jsonl(folder / RECORDS, (example.to_record() for example in examples))
+    contact_sheet(folder, plan.caption, folder / CONTACT_SHEET)
+    counts: dict[str, int] = {}
+    for example in examples:
+        counts[example.split] = counts.get(example.split, 0) + 1
+    manifest = {
+        **header,
+        "counts": counts,
+        "skipped": [{"what": skip.what, "why": skip.why} for skip in skipped],
+        "records_sha256": sha256(folder / RECORDS),
+        "pictures_sha256": pictures.hexdigest(),  # of the lines "path sha256", in record order
+    }
+    write_json(folder / MANIFEST, manifest)  # last: it says that the rest is there
+
+
+Result = tuple[Example | Skipped, str | None]
+
+
+def _results(folder: Path, plan: Plan, workers: int | None) -> Iterator[Result]:
+    """(record or reason, digest of its picture), in the order of the jobs whoever made them."""
+    if workers is not None and workers < 1:
+        raise UserError(f"workers = {workers}; at least one process must do the work.")
+    wanted = workers if workers is not None else _cores()
+    chunks = [plan.jobs[start : start + CHUNK] for start in range(0, len(plan.jobs), CHUNK)]
+    work = partial(_make_chunk, folder, plan.make)
+    if min(wanted, len(chunks)) <= 1:
+        for chunk in chunks:
+            yield from work(chunk)
+        return
+    # spawn: forked workers would inherit the locks and threads of whatever is training around us.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(wanted, len(chunks)), mp_context=context) as pool:
+        try:
+            for results in pool.map(work, chunks):
+                yield from results
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _make_chunk(folder: Path, make: Callable[[Any], Made | Skipped], jobs: Sequence[Any]) -> list[Result]:
+    return [_make(folder, make, job) for job in jobs]
+
+
+def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Result:
+    made = make(job)
+    if isinstance(made, Skipped):
+        return made, None
+    if made.image is None or made.example.image is None:
+        return made.example, None
+    path = inside(folder, made.example.image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(made.image)  # the folder as a whole is renamed into place, so no half file can show
+    return made.example, hashlib.sha256(made.image).hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        print(f"Waiting for another process that is building {path.name[1:-5]} …", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _progress(results: Iterator[Result], total: int, title: str) -> Iterator[Result]:
+    """Pass results through; a bar on stderr shows up only if this takes longer than `PATIENCE`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(f"building {title}", total=total)
+    start, shown = time.monotonic(), False
+    try:
+        for result in results:
+            yield result
+            bar.advance(task)
+            if not shown and time.monotonic() - start > PATIENCE:
+                bar.start()
+                shown = True
+    finally:
+        if shown:
+            bar.stop()

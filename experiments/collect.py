@@ -1,0 +1,93 @@
+"""Read the complete runs in outputs/ into results/, from which tables and figures are made.
+
+    python -m experiments.collect                              every experiment in outputs/
+    python -m experiments.collect --experiment clock_demo
+    python -m experiments.collect --outputs /data/outputs --results results
+
+Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores) and
+results/curves/<experiment>.csv. A run that is read replaces its earlier rows; rows of runs that are not in outputs/ (or
+cannot be used) stay. Incomplete or damaged folders are named with the reason and left out.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.command import guard
+from experiments.folder import BrokenRun, RunResult, read_run
+from experiments.store import Store
+from ntil.errors import UserError, did_you_mean
+
+NOT_RUNS = ("logs",)  # the launcher's
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.collect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where the runs are (default: outputs)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where to write (default: results)")
+    parser.add_argument("--experiment", metavar="NAME", help="only this experiment (default: all in outputs)")
+    arguments = parser.parse_args(argv)
+    return guard(lambda: collect(arguments.outputs, arguments.results, arguments.experiment))
+
+
+def collect(outputs: Path, results: Path, experiment: str | None = None) -> int:
+    """Returns the exit code 0; UserError where no usable run was found at all."""
+    found, broken = read_outputs(outputs, experiment)
+    for folder, reason in broken:
+        print(f"left out {folder}: {reason}", file=sys.stderr)
+    if not found:
+        what = "No complete run" if not broken else f"None of {len(broken)} run folders can be used"
+        raise UserError(f"{what} in {outputs / experiment if experiment else outputs}; results are unchanged.")
+    merge(Store(results), found)
+    experiments = sorted({run.experiment for run in found})
+    print(f"{len(found)} runs of {', '.join(experiments)} → {Store(results).runs_path}, {len(broken)} left out")
+    return 0
+
+
+def read_outputs(outputs: Path, experiment: str | None = None) -> tuple[list[RunResult], list[tuple[Path, str]]]:
+    """(runs that can be used, folders that cannot with the reason), in alphabetical order."""
+    if not outputs.is_dir():
+        raise UserError(f"{outputs} does not exist; `python -m experiments.launch NAME` makes runs there.")
+    names = _folders(outputs)
+    if experiment is not None and experiment not in (path.name for path in names):
+        near = did_you_mean(experiment, [path.name for path in names])
+        raise UserError(f"{outputs} holds no experiment {experiment!r}.{near}")
+    found: list[RunResult] = []
+    broken: list[tuple[Path, str]] = []
+    for parent in names:
+        if experiment in (None, parent.name):
+            for folder in _folders(parent):
+                try:
+                    found.append(read_run(folder))
+                except BrokenRun as reason:
+                    broken.append((folder, str(reason)))
+    return found, broken
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in parent.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name not in NOT_RUNS
+    )
+
+
+def merge(store: Store, runs: Sequence[RunResult]) -> None:
+    """Put the runs in place of their earlier rows; runs.csv last, since it says what there is."""
+    for experiment in sorted({run.experiment for run in runs}):
+        mine = [run for run in runs if run.experiment == experiment]
+        fresh = {run.run for run in mine}
+        scores = [row for row in store.scores(experiment) if row["run"] not in fresh]
+        store.write_scores(experiment, scores + [row for run in mine for row in run.scores])
+        curves = [row for row in store.curves(experiment) if row["run"] not in fresh]
+        store.write_curves(experiment, curves + [row for run in mine for row in run.curves])
+    fresh_runs = {(run.experiment, run.run) for run in runs}
+    kept = [row for row in store.runs() if (row["experiment"], row["run"]) not in fresh_runs]
+    store.write_runs(kept + [row for run in runs for row in run.rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

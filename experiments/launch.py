@@ -1,0 +1,124 @@
+"""Run an experiment: expand its grid, skip what is complete, train the rest side by side.
+
+    python -m experiments.launch clock_demo                    every run of conf/experiment/clock_demo.yaml
+    python -m experiments.launch clock_demo --list             what would run, and what is done
+    python -m experiments.launch clock_demo --jobs 2 seed=0,1,2,3,4 trainer.max_steps=100
+
+Stop it at any time, even with kill -9; the same command goes on where it stopped. Words with `=` are Hydra overrides
+and replace the grid's axis of the same name. Each run's output goes to outputs/<experiment>/logs/<run>.log.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from experiments.command import guard
+from experiments.pool import Interrupt, Job, run_all
+from experiments.presets import PlannedRun, expand
+from experiments.progress import display, last_step
+from ntil.errors import UserError
+from ntil.runs.run import ROOT_CONF
+
+TRAIN = (sys.executable, str(ROOT_CONF.parent / "train.py"))
+
+
+def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAIN, conf: Path = ROOT_CONF) -> int:
+    """Returns the exit code: 0 all done, 1 a run failed, 2 a mistake to mend, 130 interrupted."""
+    arguments = parse(argv)
+    return guard(lambda: launch(arguments, command, conf))
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", help="a preset: the name of a file in conf/experiment")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides for every run")
+    parser.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: GPUs, or cores without one)")
+    parser.add_argument("--list", action="store_true", help="show the runs and their state; start nothing")
+    return parser.parse_intermixed_args(argv)
+
+
+def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) -> int:
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UserError(f"--jobs {arguments.jobs}: at least one run must be allowed at a time.")
+    if bad := [word for word in arguments.overrides if "=" not in word.lstrip("~")]:
+        raise UserError(f"{bad[0]!r} is no override; write key=value. One experiment is launched at a time.")
+    runs = expand(arguments.experiment, arguments.overrides, conf)
+    if arguments.list:
+        list_runs(runs)
+        return 0
+    todo = [run for run in runs if not run.is_done]
+    if len(todo) < len(runs):
+        print(f"{len(runs) - len(todo)} of {len(runs)} runs are complete already.", file=sys.stderr)
+    if not todo:
+        return 0
+    jobs = min(arguments.jobs or default_jobs(), len(todo))
+    with Interrupt().listening() as interrupt:
+        with display(todo, skipped=len(runs) - len(todo)) as shown:
+            ended = run_all(todo, command, jobs, slot_environment(jobs), shown, interrupt)
+        return report(ended, len(todo), interrupt)
+
+
+def list_runs(runs: Sequence[PlannedRun]) -> None:
+    table = Table("run", "state", "folder", box=None, pad_edge=False)
+    for run in runs:
+        step = last_step(run.folder)
+        state = "complete" if run.is_done else f"step {step}/{run.steps or '?'}" if step else "to do"
+        table.add_row(run.name, state, str(run.folder))
+    width = None if sys.stdout.isatty() else 10_000  # a pipe gets whole lines
+    Console(width=width, highlight=False).print(table)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    return torch.cuda.device_count() or cores()
+
+
+def slot_environment(jobs: int) -> Callable[[int], Mapping[str, str]]:
+    """Threads, and GPUs where there are several, shared out among the slots; `jobs` of them run at once."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    share = max(1, cores() // jobs)
+    threads = str(min(share, int(allowed)) if allowed.isdigit() and int(allowed) > 0 else share)
+    devices = _visible_devices()
+
+    def environment(slot: int) -> dict[str, str]:
+        variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        if jobs > 1 and len(devices) > 1:  # alone, a run may have them all
+            variables["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
+        return variables
+
+    return environment
+
+
+def _visible_devices() -> list[str]:
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
+
+
+def report(ended: Sequence[Job], wanted: int, interrupt: Interrupt) -> int:
+    """Say how it ended; the exit code."""
+    failed = [job for job in ended if job.code != 0]
+    if interrupt:
+        done = len(ended) - len(failed)
+        print(f"Interrupted: {done} of {wanted} runs done. The same command goes on.", file=sys.stderr)
+        return 130
+    for job in failed:
+        print(f"\n{job.run.name} failed (exit code {job.code}). The end of {job.log}:", file=sys.stderr)
+        print("\n".join(f"    {line}" for line in job.tail()), file=sys.stderr)
+    if failed:
+        print(f"\n{len(failed)} of {wanted} runs failed; the same command tries them again.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

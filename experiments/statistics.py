@@ -1,0 +1,107 @@
+"""Mean, standard deviation and the paired bootstrap that says whether a loss differs from the baseline.
+
+The paired difference is taken over the seeds that both have and, for each seed, over the same test items. An item
+without a score (None, kept as nan) is left out of that run's mean, as in the metric itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntil.errors import UserError
+
+Array = NDArray[np.float64]
+
+REPLICATES = 10_000
+SEED = 20_250_513
+LEVEL = 0.95
+_CHUNK = 2_000_000  # item draws held in memory at once
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation (n − 1) over seeds; sd is None for one seed, mean too for none."""
+
+    mean: float | None
+    sd: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Loss minus baseline with its bootstrap interval; verdict: better, worse or not distinguishable."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    items: int
+    verdict: str
+
+
+def summarise(values: list[float]) -> Summary:
+    if not values:
+        return Summary(None, None, 0)
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Summary(float(np.mean(values)), sd, len(values))
+
+
+def paired_difference(
+    ours: Array, baseline: Array, better: str, replicates: int = REPLICATES, seed: int = SEED
+) -> Difference | None:
+    """Two-level paired bootstrap of mean(ours) − mean(baseline), both [seeds, items] with nan for "no score".
+
+    A replicate draws as many seeds and as many items as there are, with replacement, the same ones for both sides.
+    All seeds of a replicate share its items, because they were tested on the same ones: drawing items anew for
+    each seed would treat S seeds on n items as S·n independent items and make the interval too narrow.
+    None where a side has a run without any score.
+    """
+    if ours.shape != baseline.shape or ours.ndim != 2:
+        raise ValueError(f"expected two [seeds, items] arrays of one shape, got {ours.shape} and {baseline.shape}")
+    if better not in ("higher", "lower"):
+        raise UserError(f"a metric is better when 'higher' or 'lower', not {better!r}.")
+    if not ours.size or (np.isnan(ours).all(axis=1) | np.isnan(baseline).all(axis=1)).any():
+        return None
+    mean = float(np.mean(np.nanmean(ours, axis=1) - np.nanmean(baseline, axis=1)))
+    low, high = interval(bootstrap(ours, baseline, replicates, seed))
+    return Difference(mean, low, high, *ours.shape, verdict(low, high, better))
+
+
+def bootstrap(ours: Array, baseline: Array, replicates: int, seed: int) -> Array:
+    """[replicates] differences of means, one for each draw of seeds and items."""
+    seeds, items = ours.shape
+    random = np.random.default_rng(seed)
+    sums = np.concatenate([np.nan_to_num(ours), np.nan_to_num(baseline)]).T  # [items, 2·seeds]
+    known = np.concatenate([~np.isnan(ours), ~np.isnan(baseline)]).T.astype(float)
+    result = []
+    step = max(1, _CHUNK // items)
+    for start in range(0, replicates, step):
+        count = min(step, replicates - start)
+        item_weight = _draws(random, count, items)
+        with np.errstate(invalid="ignore"):  # a draw may hold no scored item: nan, left out of the interval
+            means = (item_weight @ sums) / (item_weight @ known)
+        differences = means[:, :seeds] - means[:, seeds:]
+        result.append((_draws(random, count, seeds) * differences).sum(axis=1) / seeds)
+    return np.concatenate(result)
+
+
+def interval(differences: Array, level: float = LEVEL) -> tuple[float, float]:
+    """The central `level` of the replicates (percentile interval)."""
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(differences, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def verdict(low: float, high: float, better: str) -> str:
+    """`better` or `worse` only where the interval leaves out 0."""
+    if low <= 0 <= high:
+        return "not distinguishable"
+    return "better" if (low > 0) == (better == "higher") else "worse"
+
+
+def _draws(random: np.random.Generator, replicates: int, size: int) -> Array:
+    """[replicates, size]: how often each of `size` things was drawn in `size` draws with replacement."""
+    drawn = random.integers(size, size=(replicates, size))
+    drawn += np.arange(replicates)[:, None] * size
+    return np.bincount(drawn.ravel(), minlength=replicates * size).reshape(replicates, size).astype(float)

@@ -1,0 +1,11 @@
+"""Number-aware losses for autoregressive models.
+
+vocab = ntil.NumberVocab.from_tokenizer(tokenizer, vocab_size=model.config.vocab_size)
+loss = ntil.WithCrossEntropy(ntil.NTIL(vocab))
+"""
+
+from ntil.losses import EMD, NTIL, CrossEntropy, LossParts, NumberLoss, WithCrossEntropy
+from ntil.numbers import NumberVocab
+
+__version__ = "0.1.0"
+__all__ = ["EMD", "NTIL", "CrossEntropy", "LossParts", "NumberLoss", "NumberVocab", "WithCrossEntropy"]

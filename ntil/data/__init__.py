@@ -1,0 +1,1 @@
+"""Records, tasks and batches."""

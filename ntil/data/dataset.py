@@ -1,0 +1,100 @@
+"""Records → encoded examples → left-padded batches."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ntil.data.example import Example
+from ntil.data.task import Task
+from ntil.errors import UserError
+from ntil.io import inside
+
+IGNORED = -100
+
+
+class Encoder(Protocol):
+    """What a model's adapter offers to the data: text and picture to tensors (see ntil.models.adapters)."""
+
+    pad_token_id: int
+
+    def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]: ...
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """An image as upright RGB, transparency on white; UserError where Pillow cannot read it."""
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith(("I;16", "I", "F")):  # Pillow clips these instead of scaling them
+                low, high = image.getextrema()
+                span = (high - low) or 1
+                image = image.point(lambda value: (value - low) * (255.0 / span)).convert("L")
+            if "A" in image.getbands() or "transparency" in image.info:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except Image.DecompressionBombError:
+        raise UserError(f"{path} is too large an image to open safely.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as an image: {error}.") from None
+
+
+class EncodedDataset(Dataset[dict[str, Tensor]]):
+    """Examples as model inputs with labels on the answer only.
+
+    cache: keep what was encoded in memory, for small pictures; later epochs then cost nothing.
+    """
+
+    def __init__(self, examples: list[Example], root: Path, task: Task, encoder: Encoder, cache: bool = False) -> None:
+        self.examples, self.root, self.task, self.encoder = examples, root, task, encoder
+        self._cache: dict[int, dict[str, Tensor]] | None = {} if cache else None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if self._cache is not None and index in self._cache:
+            return self._cache[index]
+        example = self.examples[index]
+        image = open_image(inside(self.root, example.image)) if example.image is not None else None
+        encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
+        if self._cache is not None:
+            self._cache[index] = encoded
+        return encoded
+
+
+def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
+    """Pad on the left, so that answers end together and only the last positions need logits.
+
+    Rows hold input_ids [T] and maybe labels [T] and pictures; adds attention_mask [B, T] and, where there are labels,
+    `logits_to_keep`: how many last positions predict a label, one more than the longest answer.
+    """
+    longest = max(len(row["input_ids"]) for row in rows)
+
+    def left_pad(name: str, value: int) -> Tensor:
+        return torch.stack(
+            [torch.nn.functional.pad(row[name], (longest - len(row[name]), 0), value=value) for row in rows]
+        )
+
+    masks = [{"mask": torch.ones_like(row["input_ids"])} for row in rows]
+    batch: dict[str, Any] = {
+        "input_ids": left_pad("input_ids", pad_token_id),
+        "attention_mask": torch.stack(
+            [torch.nn.functional.pad(m["mask"], (longest - len(m["mask"]), 0)) for m in masks]
+        ),
+    }
+    if "labels" in rows[0]:
+        labels = left_pad("labels", IGNORED)
+        supervised = (labels != IGNORED).any(0).nonzero()
+        first = int(supervised[0]) if len(supervised) else longest - 1
+        batch["labels"] = labels
+        batch["logits_to_keep"] = longest - max(first, 1) + 1
+    for name in rows[0].keys() - {"input_ids", "labels"}:
+        batch[name] = torch.stack([row[name] for row in rows])
+    return batch

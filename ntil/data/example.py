@@ -1,0 +1,82 @@
+"""Records on disk: one JSON object a line in `records.jsonl`, image paths relative to the folder.
+
+A data set is a folder:
+
+    records.jsonl       {"id": "train-000017", "split": "train", "image": "images/train/000017.png",
+                         "target": {"hour": 3, "minute": 25}, "meta": {"face": "round"}}
+    images/…            the pictures; text-only sets have none ("image": null)
+    manifest.json       builder, its config and version, counts by split, skipped records and why, sha256 of records.jsonl
+    contact_sheet.png   what it looks like
+
+`manifest.json` is written last: a folder without it is unfinished.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ntil.errors import UserError
+from ntil.io import inside, read_json, read_jsonl
+
+RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question: `target` is what the task scores against, `meta` what it may group by."""
+
+    id: str
+    split: str
+    target: dict[str, Any]
+    image: str | None = None  # relative to the data set's folder
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any], where: str = "record") -> "Example":
+        try:
+            return cls(
+                id=str(record["id"]),
+                split=str(record["split"]),
+                target=dict(record["target"]),
+                image=record.get("image"),
+                meta=dict(record.get("meta") or {}),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: not a data record ({type(error).__name__}: {error}).") from None
+
+
+def read_manifest(root: str | Path) -> dict[str, Any]:
+    """The manifest of a finished data set; its absence is the user's to mend."""
+    path = Path(root) / MANIFEST
+    if not path.exists():
+        raise UserError(
+            f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
+        )
+    manifest: dict[str, Any] = read_json(path)
+    return manifest
+
+
+def read_examples(root: str | Path, split: str, limit: int | None = None) -> list[Example]:
+    """The examples of one split, in file order; `limit` takes the first so many."""
+    root = Path(root)
+    read_manifest(root)
+    examples: list[Example] = []
+    splits: set[str] = set()
+    for number, record in enumerate(read_jsonl(root / RECORDS), start=1):
+        example = Example.from_record(record, where=f"{root / RECORDS}, record {number}")
+        splits.add(example.split)
+        if example.split != split:
+            continue
+        if example.image is not None:
+            inside(root, example.image)
+        examples.append(example)
+        if limit is not None and len(examples) >= limit:
+            break
+    if not examples:
+        raise UserError(
+            f"{root} has no records of split {split!r}; it has {', '.join(sorted(splits)) or 'no records'}."
+        )
+    return examples

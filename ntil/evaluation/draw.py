@@ -1,0 +1,52 @@
+"""One picture of a split's predictions: the worst on the left, a random sample on the right."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from ntil.data.dataset import open_image
+from ntil.data.example import Example
+from ntil.data.task import Task
+from ntil.io import atomic_open, inside
+
+COLUMNS, ROWS = 4, 4  # pictures in each half
+RIGHT, WRONG = "#00795a", "#b34700"
+
+
+def draw_predictions(task: Task, data: Path, examples: list[Example], rows: list[dict[str, Any]], path: Path) -> None:
+    """Write a PNG with the worst and with random predictions, the task's drawing over each; text-only tasks get none."""
+    if examples[0].image is None:
+        return
+    order = sorted(range(len(rows)), key=lambda i: -task.error(rows[i]["scores"]))
+    half = COLUMNS * ROWS
+    sample = random.Random(0).sample(range(len(rows)), min(half, len(rows)))
+    figure = plt.figure(figsize=(2 * COLUMNS * 1.45 + 0.4, ROWS * 1.75 + 0.5), layout="constrained")
+    halves = figure.subfigures(1, 2, wspace=0.04)
+    for part, title, chosen in ((halves[0], "worst", order[:half]), (halves[1], "random", sample)):
+        part.suptitle(f"{title}   (truth → answer)", fontsize=10)
+        axes = part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat
+        for axis in axes:
+            axis.axis("off")
+        for axis, i in zip(axes, chosen, strict=False):
+            _draw_one(axis, task, data, examples[i], rows[i])
+    with atomic_open(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=110)
+    plt.close(figure)
+
+
+def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:
+    assert example.image is not None
+    axis.imshow(task.draw(open_image(inside(data, example.image)), task.parse(row["text"]), example))
+    said = row["text"] if len(row["text"]) <= 12 else row["text"][:11] + "…"
+    axis.set_title(
+        f"{row['answer']} → {said or '(nothing)'}",
+        fontsize=8,
+        pad=2,
+        color=RIGHT if task.error(row["scores"]) == 0 else WRONG,
+    )

@@ -1,0 +1,24 @@
+"""Losses on the numbers of a label sequence, and their combination with cross-entropy."""
+
+from collections.abc import Callable
+
+from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.combine import CrossEntropy, WithCrossEntropy
+from ntil.losses.emd import EMD
+from ntil.losses.ntil import NTIL
+from ntil.numbers import NumberVocab
+
+__all__ = ["EMD", "NTIL", "CrossEntropy", "LossParts", "NumberLoss", "WithCrossEntropy", "build_loss"]
+
+
+def build_loss(
+    vocab: NumberVocab,
+    number: Callable[..., NumberLoss] | None = None,
+    weight: float = 0.3,
+    balance: str = "ce_ratio",
+    ce_on_digits: bool = True,
+) -> CrossEntropy | WithCrossEntropy:
+    """What conf/loss/*.yaml instantiates: cross-entropy, with the number loss that `number(vocab)` makes, if any."""
+    if number is None:
+        return CrossEntropy()
+    return WithCrossEntropy(number(vocab), weight=weight, balance=balance, ce_on_digits=ce_on_digits)

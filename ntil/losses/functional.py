@@ -1,0 +1,170 @@
+"""The terms as pure tensor functions: no modules, no loops over tokens, nothing read back to the host.
+
+Numbers are handled in units of the label's leading place: 0.314 for 314 with `unit` = 10⁻³. So nothing overflows
+whatever a number's length, and the published terms become functions of the target y and the error d = x − y alone.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+GRADIENT_LIMIT = 1e30  # keeps the chain rule finite behind a number's leading digits; see `widen`
+
+
+class _GatherColumns(torch.autograd.Function):
+    """logits[..., columns] in the computing dtype; backward writes one buffer of the logits' size, mostly untouched."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, columns: Tensor, first: int | None) -> Tensor:
+        ctx.save_for_backward(columns)
+        ctx.first, ctx.shape, ctx.dtype = first, logits.shape, logits.dtype
+        picked = (
+            logits.index_select(-1, columns) if first is None else logits.narrow(-1, first, columns.shape[0])
+        )
+        return picked.to(computing_dtype(logits.dtype), copy=True)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (columns,) = ctx.saved_tensors
+        limit = torch.finfo(ctx.dtype).max
+        grad = grad.clamp(-limit, limit).to(
+            ctx.dtype
+        )  # a half-precision buffer must not turn into infinities
+        full = grad.new_zeros(ctx.shape)
+        if ctx.first is None:
+            full.index_copy_(-1, columns, grad)
+        else:
+            full.narrow(-1, ctx.first, columns.shape[0]).copy_(grad)
+        return full, None, None
+
+
+class _Widen(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.dtype = x.dtype
+        return x.to(wide_dtype(x.device))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT).to(ctx.dtype)
+
+
+def gather_columns(logits: Tensor, columns: Tensor, first: int | None = None) -> Tensor:
+    """logits [..., V], columns [K] → [..., K] in float32 or wider; `first` says that the columns are first … first+K−1."""
+    picked: Tensor = _GatherColumns.apply(logits, columns, first)
+    return picked
+
+
+def widen(x: Tensor) -> Tensor:
+    """x in float64 (float32 where the device has none); the gradient comes back clamped to ±1e30.
+
+    The derivative of a 60-digit number by its leading digit is 10⁵⁹: right, and beyond float32. Numbers below 10³⁰
+    never meet the limit.
+    """
+    wide: Tensor = _Widen.apply(x)
+    return wide
+
+
+def computing_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Half-precision logits are computed on in float32."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def wide_dtype(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def power_of_ten(exponent: Tensor) -> Tensor:
+    """10^exponent in the wide dtype, held within its range: beyond about 300 places a number saturates."""
+    dtype = wide_dtype(exponent.device)
+    limit = 300.0 if dtype == torch.float64 else 37.0
+    return torch.pow(10.0, exponent.to(dtype).clamp(-limit, limit))
+
+
+def digit_emd(probabilities: Tensor, digit: Tensor) -> Tensor:
+    """Earth Mover's Distance to a one-hot target: Σ_j |j − d|·p_j (NTIL, token level).
+
+    probabilities [..., base], digit [...] → [...] in digits.
+    """
+    base = probabilities.shape[-1]
+    steps = torch.arange(base, device=probabilities.device, dtype=probabilities.dtype)
+    return (probabilities * (steps - digit.unsqueeze(-1)).abs()).sum(-1)
+
+
+def position_weight(rank: Tensor, sigma: float) -> Tensor:
+    """(1+σ)^rank for the digit with `rank` digits to its right (NTIL's w_i = (1+σ)^(n−i−1))."""
+    # A float32 holds 1.2^480; beyond 10³⁰ leading digits weigh alike.
+    return (rank.to(torch.float32) * math.log1p(sigma)).clamp(max=69.0).exp()
+
+
+def digit_marginals(probabilities: Tensor, digits: Tensor, base: int = 10) -> Tensor:
+    """Distribution over each digit of multi-digit tokens: [..., K] and digits [K, w] → [..., w, base]."""
+    one_hot = torch.nn.functional.one_hot(digits, base).to(probabilities.dtype)  # [K, w, base]
+    return (probabilities @ one_hot.flatten(1)).unflatten(-1, (digits.shape[1], base))
+
+
+def number_emd(
+    probabilities: Tensor, digit: Tensor, valid: Tensor, first: Tensor, number: Tensor, scale: Tensor
+) -> Tensor:
+    """E|X − Y|: Earth Mover's Distance of a whole number's distribution to the target, its digits taken independently.
+
+    probabilities [B, S, 10]; digit, valid, first (a number's leading digit), number, scale (the digit's place value)
+    [B, S], in reading order → [B, S] by number, in units of `scale`.
+
+    The first wrong digit decides the sign of X − Y, so with P_k = Π_{j<k} p_j(d_j) and the later digits' expected error
+    R_k = Σ_{j>k} scale_j·E[a_j − d_j], the sum over the possible first errors is exact and linear in the digits:
+    E|X−Y| = Σ_k P_k · Σ_a p_k(a)·(scale_k·|a − d_k| + sign(a − d_k)·R_k).
+    """
+    wide = wide_dtype(probabilities.device)
+    steps = torch.arange(probabilities.shape[-1], device=digit.device) - digit.unsqueeze(-1)  # a − d
+    p = widen(probabilities)
+    zero = torch.zeros_like(scale)
+    error = torch.where(valid, scale * (p * steps).sum(-1), zero)
+    distance = torch.where(valid, scale * (p * steps.abs()).sum(-1), zero)
+    sign = torch.where(valid, (p * steps.sign()).sum(-1), zero)
+    right = p.gather(-1, digit.unsqueeze(-1)).squeeze(-1).clamp_min(torch.finfo(wide).tiny).log()
+    right = torch.where(valid, right, zero)
+
+    def within_number(x: Tensor) -> tuple[Tensor, Tensor]:
+        """(what stands before each digit in its number, and after it)"""
+        running = x.cumsum(-1)
+        start = zero.scatter_add(-1, number, torch.where(first, running - x, zero))
+        total = zero.scatter_add(-1, number, x)
+        before = running - x - start.gather(-1, number)
+        return before, total.gather(-1, number) - before - x
+
+    prefix_right = within_number(right)[0].clamp(max=0.0).exp()
+    later_error = within_number(error)[1]
+    share = torch.where(valid, prefix_right * (distance + sign * later_error), zero)
+    return zero.scatter_add(-1, number, share)
+
+
+def constructed_value(
+    logits: Tensor, values: Tensor, tau: float, noise_scale: float, straight_through: bool = True
+) -> Tensor:
+    """The value the model would write, differentiably (NTIL's number construction).
+
+    A Gumbel-softmax of logits [..., K] at temperature τ over tokens worth values [K] → [...]. Straight-through: the
+    value of the most likely token, with the gradient of the soft one. Noise is −log(Exp(1))·noise_scale, added to the
+    logits. Returned in the wide dtype.
+    """
+    z = logits
+    if noise_scale:
+        z = z - torch.empty_like(z).exponential_().log() * noise_scale
+    soft = widen((z / tau).softmax(-1)) @ values.to(wide_dtype(z.device))
+    if not straight_through:
+        return soft
+    hard = values[z.argmax(-1)].to(soft.dtype)
+    return hard + (soft - soft.detach())
+
+
+def relative_deviation(error: Tensor, target: Tensor, unit: Tensor, epsilon: float) -> Tensor:
+    """L_rel = |X−Y| / (max(X,Y) + ε), 0 where X = Y; all in units of the leading place, unit = 1 in those units."""
+    return error.abs() / (target + error.relu() + epsilon * unit)
+
+
+def magnitude_deviation(error: Tensor, target: Tensor, unit: Tensor) -> Tensor:
+    """L_mag = log((max(X,Y)+1) / (min(X,Y)+1)) = |log1p((X−Y)/(Y+1))|; arguments as for `relative_deviation`."""
+    return torch.log1p(error / (target + unit)).abs()

@@ -1,0 +1,177 @@
+"""NTIL: Numerical Token Integrity Loss (ACL 2025, arXiv 2505.13077).
+
+    L = γ·mean(w·EMD) + α·mean(L_rel) + β·mean(L_mag)
+
+Token level: the Earth Mover's Distance of each digit's distribution to the target digit, weighted (1+σ)^(n−i−1).
+Sequence level: the number is rebuilt with a straight-through Gumbel-softmax, and its relative and order-of-magnitude
+deviation penalised. Means are taken over a sample's digits (EMD) or numbers (the others), then over the samples.
+
+All default values are those of the released code, not confirmed as the paper's.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ntil.losses import functional as terms
+from ntil.losses.base import LossParts, NumberLoss, mean_per_sample
+from ntil.numbers import NumberVocab, Spans
+from ntil.numbers.spans import NumberFormat
+from ntil.numbers.vocab import TokenGroup
+
+
+class NTIL(NumberLoss):
+    """The loss above on the number tokens of `vocab`; add cross-entropy with `WithCrossEntropy`.
+
+    sigma: growth of a digit's weight with each digit to its right. alpha, beta, gamma: weights of the relative, the
+    magnitude and the EMD term; 0 switches a term off. tau, noise_scale: temperature and Gumbel noise of the number
+    construction; with noise_scale=0 the loss is deterministic. epsilon: the ε of L_rel.
+    construction: "straight_through" (published; exactly zero gradient of L_rel and L_mag once the digits are right) or
+    "soft" (the expected value at temperature τ).
+
+    number_format "digits" reproduces the released code: a point ends a number. In "decimal", 0.98 is one number, and
+    the EMD is that of the whole number instead of its digits one by one: E|X−Y| in units of the leading place, so that
+    against 0.98 the prediction 1.01 costs less than 1.98. Both agree where only the leading digit is wrong.
+
+        loss = NTIL(vocab, noise_scale=0.0)
+        parts = loss(logits, labels)        # logits [B, T, V] aligned with labels [B, T]
+        parts.total, parts.emd, parts.relative, parts.magnitude, parts.digits, parts.numbers
+    """
+
+    def __init__(
+        self,
+        vocab: NumberVocab,
+        sigma: float = 0.2,
+        alpha: float = 0.2,
+        beta: float = 0.2,
+        gamma: float = 1.0,
+        tau: float = 0.1,
+        noise_scale: float = 0.01,
+        number_format: NumberFormat = "digits",
+        epsilon: float = 1.0,
+        construction: str = "straight_through",
+    ) -> None:
+        super().__init__(vocab, number_format)
+        weights = {"sigma": sigma, "alpha": alpha, "beta": beta, "gamma": gamma, "noise_scale": noise_scale}
+        for name, value in weights.items():
+            if not value >= 0:
+                raise ValueError(f"{name} must not be negative, got {value}.")
+        if not (alpha or beta or gamma):
+            raise ValueError("alpha, beta and gamma are all 0: there is no loss left.")
+        if not tau > 0 or not epsilon > 0:
+            raise ValueError(f"tau and epsilon must be positive, got {tau} and {epsilon}.")
+        if construction not in ("straight_through", "soft"):
+            raise ValueError(f"construction must be 'straight_through' or 'soft', not {construction!r}.")
+        self.sigma, self.alpha, self.beta, self.gamma = sigma, alpha, beta, gamma
+        self.tau, self.noise_scale, self.epsilon = tau, noise_scale, epsilon
+        self.construction = construction
+
+    def extra_repr(self) -> str:
+        return (
+            f"sigma={self.sigma}, alpha={self.alpha}, beta={self.beta}, gamma={self.gamma}, tau={self.tau}, "
+            f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, {self.vocab}"
+        )
+
+    def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
+        columns = self.number_logits(logits, labels)
+        spans = self.spans(labels)
+        digits, numbers = spans.width.sum(-1), (spans.length > 0).sum(-1)  # [B]
+        parts: dict[str, Tensor] = {}
+        if self.gamma:
+            parts["emd"] = mean_per_sample(self._emd(columns, spans), digits)
+        if self.alpha or self.beta:
+            error, target, unit = self._number_error(columns, spans)
+            if self.alpha:
+                parts["relative"] = mean_per_sample(
+                    terms.relative_deviation(error, target, unit, self.epsilon), numbers
+                )
+            if self.beta:
+                parts["magnitude"] = mean_per_sample(terms.magnitude_deviation(error, target, unit), numbers)
+        weights = {"emd": self.gamma, "relative": self.alpha, "magnitude": self.beta}
+        parts = {name: part.to(columns[0].dtype) for name, part in parts.items()}
+        total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+        off = {name: torch.zeros_like(total) for name in weights if name not in parts}
+        return LossParts(total, {**parts, **off}, digits.sum(), numbers.sum())
+
+    def _emd(self, columns: list[Tensor], spans: Spans) -> Tensor:
+        """[B, T] weighted EMD, to be summed: by token in `digits` format, by number in `decimal`."""
+        marginals = [self._marginals(columns[i], i) for i in range(len(columns))]  # [B, T, w, base] each
+        if self.number_format == "decimal":
+            return self._number_emd(marginals, spans)
+        emd = torch.zeros_like(spans.width, dtype=columns[0].dtype)
+        for i, (group, _, _) in enumerate(self.groups()):
+            inner = torch.arange(group.width - 1, -1, -1, device=emd.device)
+            weighted = terms.digit_emd(marginals[i], label_digits(spans, group)) * terms.position_weight(
+                inner, self.sigma
+            )
+            emd = emd + torch.where(spans.group == i, weighted.sum(-1), 0.0)
+        return emd * terms.position_weight(spans.rank, self.sigma)
+
+    def _number_emd(self, marginals: list[Tensor], spans: Spans) -> Tensor:
+        """[B, T] by number: (1+σ)^(n−1)·E|X−Y| in units of the leading place; ordinals are numbers of one digit."""
+        slots = max(group.width for group in self.vocab.groups)
+        B, T = spans.width.shape
+        probabilities = marginals[0].new_zeros(B, T, slots, 10)
+        digit = spans.value.new_zeros(B, T, slots)
+        ordinal = marginals[0].new_zeros(B, T)
+        is_decimal = spans.is_number
+        for i, (group, _, _) in enumerate(self.groups()):
+            here = spans.group == i
+            target = label_digits(spans, group)
+            if group.base != 10:
+                ordinal = torch.where(here, terms.digit_emd(marginals[i], target).sum(-1), 0.0)
+                is_decimal = is_decimal & ~here
+                continue
+            padding = slots - group.width
+            probabilities = torch.where(
+                here[..., None, None], F.pad(marginals[i], (0, 0, 0, padding)), probabilities
+            )
+            digit = torch.where(here[..., None], F.pad(target, (0, padding)), digit)
+        inner = (
+            spans.width.unsqueeze(-1) - 1 - torch.arange(slots, device=digit.device)
+        )  # digits behind, in the token
+        valid = is_decimal.unsqueeze(-1) & (inner >= 0)
+        rank = spans.rank.unsqueeze(-1) + inner
+        length = spans.length.gather(-1, spans.number).unsqueeze(-1)
+        number = spans.number.unsqueeze(-1).expand_as(digit)
+        emd = terms.number_emd(
+            probabilities.flatten(1, 2),
+            digit.flatten(1),
+            valid.flatten(1),
+            (valid & (rank == length - 1)).flatten(1),
+            number.flatten(1),
+            terms.power_of_ten(rank - length + 1).flatten(1),
+        )[:, :T]
+        weighted = emd * terms.position_weight(spans.length - 1, self.sigma)
+        return weighted + torch.zeros_like(emd).scatter_add(-1, spans.number, ordinal.to(emd.dtype))
+
+    def _marginals(self, logits: Tensor, index: int) -> Tensor:
+        """[B, T, K] → [B, T, w, base]: the distribution of each digit of the tokens of one group."""
+        group, _, digits = self.groups()[index]
+        probabilities = logits.softmax(-1)
+        return (
+            probabilities.unsqueeze(-2)
+            if group.is_plain
+            else terms.digit_marginals(probabilities, digits, group.base)
+        )
+
+    def _number_error(self, columns: list[Tensor], spans: Spans) -> tuple[Tensor, Tensor, Tensor]:
+        """(X−Y, Y, 1), each [B, T] by number, in units of the number's leading place (10 × that place)."""
+        predicted = 0.0
+        for i, (_, values, _) in enumerate(self.groups()):
+            value = terms.constructed_value(
+                columns[i], values, self.tau, self.noise_scale, self.construction == "straight_through"
+            )
+            predicted = predicted + torch.where(spans.group == i, value, 0.0)
+        scale = terms.power_of_ten(spans.place - spans.lead.gather(-1, spans.number))
+        scale = torch.where(spans.is_number, scale, 0.0)
+        empty = torch.zeros_like(scale)
+        error = empty.scatter_add(-1, spans.number, scale * (predicted - spans.value))
+        target = empty.scatter_add(-1, spans.number, scale * spans.value)
+        return error, target, terms.power_of_ten(-spans.lead)
+
+
+def label_digits(spans: Spans, group: TokenGroup) -> Tensor:
+    """[B, T, w] the label's digits where it belongs to `group`; elsewhere some digits in range."""
+    powers = torch.tensor([group.base**k for k in range(group.width - 1, -1, -1)], device=spans.value.device)
+    return spans.value.unsqueeze(-1) // powers % group.base

@@ -1,0 +1,73 @@
+"""Between a task's text and a model's tensors: where the prompt, the picture's tokens and the answer go."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ntil.data.dataset import IGNORED
+from ntil.errors import UserError
+from ntil.models.tiny_processor import TinyProcessor
+
+
+class Adapter(ABC):
+    """What training, evaluation and prediction need of a model family beside the model itself."""
+
+    tokenizer: Any
+    pad_token_id: int
+    eos_token_id: int
+
+    @abstractmethod
+    def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
+        """input_ids [T], labels [T] (−100 but on the answer and its end; only where there is an answer), pictures."""
+
+    @abstractmethod
+    def decode(self, token_ids: Tensor) -> str:
+        """The text of generated tokens [T] up to the first end of sequence."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the processor's files beside the model's."""
+
+
+class TinyAdapter(Adapter):
+    """`<s>` 16 × `<image>` prompt newline | answer `</s>`, a character a token."""
+
+    def __init__(self, processor: TinyProcessor, image_tokens: int) -> None:
+        self.processor, self.tokenizer = processor, processor.tokenizer
+        self.image_tokens = image_tokens
+        self.pad_token_id, self.eos_token_id = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+
+    def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
+        image_ids = [] if image is None else [self.tokenizer.image_token_id] * self.image_tokens
+        question = [self.tokenizer.bos_token_id, *image_ids, *self._ids(prompt + "\n")]
+        reply = [] if answer is None else [*self._ids(answer), self.eos_token_id]
+        encoded = {"input_ids": torch.tensor(question + reply)}
+        if answer is not None:
+            encoded["labels"] = torch.tensor([IGNORED] * len(question) + reply)
+        if image is not None:
+            encoded["pixel_values"] = self.processor.image_processor.preprocess(image)["pixel_values"][0]
+        return encoded
+
+    def decode(self, token_ids: Tensor) -> str:
+        text: str = self.tokenizer.decode(until_end(token_ids, self.eos_token_id), skip_special_tokens=True)
+        return text
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        self.processor.save_pretrained(folder)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        if self.tokenizer.unk_token_id in ids:
+            strange = next(c for c in text if c not in self.tokenizer.get_vocab())
+            raise UserError(f"`tiny` writes printable ASCII only and cannot spell {strange!r} of {text!r}.")
+        return ids
+
+
+def until_end(token_ids: Tensor, eos_token_id: int) -> list[int]:
+    """The tokens before the first end of sequence."""
+    ids: list[int] = token_ids.tolist()
+    return ids[: ids.index(eos_token_id)] if eos_token_id in ids else ids

@@ -1,0 +1,72 @@
+"""Numbers in text, under the rules of `ntil.numbers.spans`, with exact values.
+
+find_numbers("(x1, 0.98) v1.2.3", "decimal")  →  1, 0.98, 1, 2, 3
+parse_number(" -1,234.5 ")                    →  Fraction(-2469, 2)
+format_number(0.5, places=2)                  →  "0.50"
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+
+from ntil.numbers.spans import NumberFormat
+
+_RUN = re.compile(r"[0-9]+")
+_CHAIN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_WRITTEN = re.compile(
+    r"(?P<sign>[+\-−]?)(?P<integer>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<fraction>[0-9]+))?(?:[eE](?P<exponent>[+\-−]?[0-9]{1,3}))?"
+)
+
+
+@dataclass(frozen=True)
+class NumberText:
+    """A number at text[start:end], as it is written there, and its exact value."""
+
+    start: int
+    end: int
+    text: str
+    value: Fraction
+
+
+def find_numbers(text: str, number_format: NumberFormat = "decimal") -> list[NumberText]:
+    """The unsigned numbers that a loss with this format sees in `text`, in order."""
+    found: list[NumberText] = []
+    for chain in _CHAIN.finditer(text):
+        whole = number_format == "decimal" and chain[0].count(".") <= 1
+        pieces = [chain] if whole else list(_RUN.finditer(text, *chain.span()))
+        found += [NumberText(*piece.span(), piece[0], Fraction(piece[0])) for piece in pieces]
+    return found
+
+
+def parse_number(text: str) -> Fraction | None:
+    """The value of a text that is one number and nothing else, or None.
+
+    Takes a sign, thousands separators (`1,234.5`) and an exponent of up to three digits. What is not plainly a number
+    (`1,23`, `.5`, `5.`, `1/2`, `12 %`, digits of other scripts) is None, never a guess.
+    """
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None:
+        return None
+    integer, fraction = match["integer"].replace(",", ""), match["fraction"] or ""
+    value = Fraction(int(integer + fraction), 10 ** len(fraction))
+    if match["exponent"]:
+        value *= Fraction(10) ** int(match["exponent"].replace("−", "-"))
+    return -value if match["sign"] in ("-", "−") else value
+
+
+def format_number(value: int | float | Fraction, places: int | None = None) -> str:
+    """Write a number as answers write it: without exponent or separators; `places` decimals, rounding half to even.
+
+    places None: the shortest text that reads back as the same value (a Fraction must then be a finite decimal).
+    """
+    if places is None and isinstance(value, float):
+        text = format(Decimal(repr(value)), "f")
+        return text[:-2] if text.endswith(".0") else text
+    fraction = Fraction(value)
+    if places is None:
+        places = next((k for k in range(400) if (fraction * 10**k).denominator == 1), None)
+        if places is None:
+            raise ValueError(f"{value} has no finite decimal form; give the number of places.")
+    units = round(fraction * 10**places)  # Fraction rounds half to even
+    return format(Decimal(units).scaleb(-places).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN), "f")

@@ -1,0 +1,122 @@
+"""The shell around train.py, evaluate.py and predict.py: Hydra, with errors that teach."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+import torch
+import transformers
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ntil.errors import UserError, did_you_mean
+from ntil.runs.run import ROOT_CONF, available_threads
+
+_RUN_NAME_SKIPS = ("task", "model", "loss", "seed", "experiment", "logger", "name", "experiment_name", "launcher", "jobs")
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Decorate a `main(cfg)`: composes conf/<config_name>.yaml with the command line, runs it, prints user errors.
+
+    Exit codes: 0 done, 2 a mistake that the user can mend (one message, no traceback), 130 interrupted; anything else
+    is a bug and keeps its traceback.
+    """
+
+    def decorate(main: Callable[[DictConfig], None]) -> Callable[[], None]:
+        def start() -> None:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
+            OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+            try:
+                hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(main)()
+            except UserError as error:
+                _fail(str(error))
+            except (HydraException, OmegaConfBaseException) as error:
+                _fail(explain(error, config_name))
+            except KeyboardInterrupt:
+                print("\nInterrupted. The same command resumes.", file=sys.stderr)
+                sys.exit(130)
+
+        return start
+
+    return decorate
+
+
+def prepare_process(threads: int | None) -> None:
+    """CPU threads of this process (null: OMP_NUM_THREADS, or the cores divided among the jobs), and quiet libraries."""
+    torch.set_num_threads(threads or available_threads(jobs_side_by_side()))
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of the job that is running."""
+    return list(HydraConfig.get().overrides.task)
+
+
+def jobs_side_by_side() -> int:
+    """How many jobs the launcher runs at once (joblib's n_jobs in a multirun, else 1)."""
+    config = HydraConfig.get()
+    if "MULTIRUN" not in str(config.mode):
+        return 1
+    jobs = int(config.launcher.get("n_jobs", 1) or 1)
+    return jobs if jobs > 0 else available_threads()
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig) -> str:
+    """<task>-<model>-<loss>-seed<n>, plus every further override, so that no two settings share a folder."""
+    del _root_
+    name = f"{task}-{model}-{loss}-seed{seed}"
+    for override in sorted(typed_overrides() if HydraConfig.initialized() else []):
+        key, _, value = override.lstrip("+~").partition("=")
+        if key.split("@")[0].split("/")[0] not in _RUN_NAME_SKIPS and not key.startswith(("paths.", "logger.", "hydra")):
+            name += f",{key}={value}"
+    return re.sub(r"[^\w.,=+-]+", "_", name)[:200]
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """Hydra's or OmegaConf's complaint with the nearest valid names."""
+    text = str(error).split("\nfull_key")[0].strip()
+    if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']+)'", text)):
+        group, _, choice = found[1].rpartition("/")
+        choices = sorted(path.stem for path in (ROOT_CONF / group).glob("*.yaml"))
+        if group and choices:
+            return f"{group} has no choice {choice!r}.{did_you_mean(choice, choices)} It has: {', '.join(choices)}."
+    if found := re.search(r"[Cc]ould not override '([^']+)'", text) or re.search(r"[Kk]ey '([^']+)'", text):
+        keys = _known_keys(config_name)
+        return f"there is no setting {found[1]!r}.{did_you_mean(found[1], keys)} `--cfg job` prints all settings."
+    return text
+
+
+def _known_keys(config_name: str) -> list[str]:
+    """Every dotted key of the default composition, and the config groups."""
+    from hydra import compose
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(ROOT_CONF), version_base="1.3"):
+        cfg = compose(config_name)
+    keys: list[str] = [path.name for path in ROOT_CONF.iterdir() if path.is_dir() and path.name != "hydra"]
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            keys.append(f"{prefix}{key}")
+            if isinstance(child := node._get_node(key), DictConfig):
+                walk(child, f"{prefix}{key}.")
+
+    walk(cfg, "")
+    return keys
+
+
+def conf_choices(group: str) -> list[str]:
+    """The choices of a config group, in alphabetical order."""
+    return sorted(path.stem for path in Path(ROOT_CONF / group).glob("*.yaml"))

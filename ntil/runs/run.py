@@ -1,0 +1,128 @@
+"""A run is a folder that says what was done, with what, and whether it was finished.
+
+    config.yaml        resolved configuration            train.jsonl        a line for each logged step
+    overrides.yaml     what was typed                    checkpoints/       to resume from
+    provenance.json    commit, versions, host, data      model/             final weights (safetensors) and processor
+    predictions.jsonl  a line for each evaluated item    metrics.json       scores by split
+    COMPLETE           written last: its absence means the run is to be resumed
+
+`Run.open` creates the folder, or resumes it when the configuration is the same, or refuses and names the keys that
+differ. A lock keeps two processes from training the same run.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from ntil.errors import UserError
+from ntil.io import read_json, write_json, write_text
+from ntil.runs.provenance import provenance
+
+ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
+COMPLETE = "COMPLETE"
+# What may change between two starts of a run without changing its results.
+FREE_KEYS = ("logger", "paths", "launcher")
+
+
+class Run:
+    """An open run folder; see the module's docstring for its files."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._lock = FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
+
+    @classmethod
+    def open(cls, cfg: DictConfig, overrides: list[str] | None = None) -> "Run":
+        """The run that `cfg` names (paths.outputs / experiment_name / name), locked by this process.
+
+        Raises UserError where the folder belongs to another configuration or another process.
+        """
+        run = cls(Path(cfg.paths.outputs) / cfg.experiment_name / cfg.name)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{run.folder} is being trained by another process; wait for it, or stop it.") from None
+        config = OmegaConf.to_container(cfg, resolve=True)
+        if run.config_path.exists():
+            run._refuse_changes(config)
+        else:
+            write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
+            write_text(run.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
+        return run
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Run":
+        """A finished run, for evaluation and prediction."""
+        run = cls(folder)
+        if not run.config_path.exists():
+            raise UserError(f"{folder} is not a run folder: it has no config.yaml. Runs live in outputs/<experiment>/.")
+        if not (run.folder / "model").exists():
+            raise UserError(f"{folder} has no trained model yet; start its training command again to resume it.")
+        return run
+
+    @property
+    def config_path(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def config(self) -> DictConfig:
+        config = OmegaConf.load(self.config_path)
+        assert isinstance(config, DictConfig)
+        return config
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / COMPLETE).exists()
+
+    def record_provenance(self, cfg: DictConfig, data: Mapping[str, Any]) -> None:
+        """Write provenance.json; `data` describes the data set (folder, hash of its records, counts)."""
+        path = self.folder / "provenance.json"
+        starts = read_json(path)["starts"] if path.exists() else []
+        write_json(path, provenance(seed=cfg.seed, data=dict(data), earlier_starts=starts))
+
+    def complete(self, metrics: Mapping[str, Any]) -> None:
+        """Write metrics.json and then the completion marker."""
+        write_json(self.folder / "metrics.json", metrics)
+        write_text(self.folder / COMPLETE, "")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+    def _refuse_changes(self, config: Any) -> None:
+        stored = OmegaConf.to_container(self.config)
+        assert isinstance(stored, dict)
+        changed = [
+            f"  {key}: {old!r} → {new!r}"
+            for key, old, new in differences(stored, config)
+            if key.split(".")[0] not in FREE_KEYS
+        ]
+        if changed:
+            self.close()
+            raise UserError(
+                f"{self.folder} holds a run with another configuration:\n" + "\n".join(changed) + "\n"
+                "Give this run a name of its own (name=…), or delete that folder."
+            )
+
+
+def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, old value, new value) for each leaf that differs; a missing one counts as None."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys(), key=str):
+            yield from differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif old != new:
+        yield key, old, new
+
+
+def available_threads(jobs: int = 1) -> int:
+    """Threads for one of `jobs` runs side by side: OMP_NUM_THREADS where it is set, else the cores divided."""
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        return int(os.environ["OMP_NUM_THREADS"])
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, jobs))

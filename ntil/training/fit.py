@@ -1,0 +1,99 @@
+"""Train a model on a task's data with a loss, resuming where the run was broken off."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from transformers import PreTrainedModel, TrainerCallback
+
+from ntil.data.dataset import EncodedDataset, collate
+from ntil.data.example import read_examples
+from ntil.data.task import Task
+from ntil.errors import UserError
+from ntil.evaluation.evaluate import score_examples
+from ntil.io import read_json, write_json
+from ntil.losses import CrossEntropy, WithCrossEntropy
+from ntil.models.adapters import Adapter
+from ntil.runs import Run
+from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch, last_whole_checkpoint
+from ntil.training.settings import TrainerSettings
+from ntil.training.trainer import NumberTrainer
+
+MODEL = "model"
+
+
+def fit(
+    model: PreTrainedModel,
+    adapter: Adapter,
+    task: Task,
+    data: Path,
+    loss: CrossEntropy | WithCrossEntropy,
+    cfg: DictConfig,
+    run: Run,
+) -> None:
+    """Train `model` in place and save it to the run's model/; does nothing where that is there already.
+
+    cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation.batch_size`, `cfg.seed` and `cfg.logger` are used.
+    """
+    settings = TrainerSettings.from_config(cfg.trainer)
+    if (run.folder / MODEL).exists():
+        load_weights(model, run.folder / MODEL)
+        return
+    train = EncodedDataset(
+        read_examples(data, "train", settings.train_examples), data, task, adapter, cache=settings.cache_examples
+    )
+    if len(train) < settings.batch_size:
+        raise UserError(f"trainer.batch_size={settings.batch_size} exceeds the {len(train)} training examples of {data}.")
+    validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
+
+    def validate() -> dict[str, Any]:
+        return score_examples(model, adapter, task, data, validation, cfg.evaluation.batch_size).metrics
+
+    log, watch = JsonLinesLog(run.folder / "train.jsonl"), Stopwatch()
+    checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
+    log.rewind(int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0)
+    callbacks: list[TrainerCallback] = [log, CheckpointMarker(), watch]
+    wandb = _prepare_wandb(cfg, run)
+    trainer = NumberTrainer(
+        model=model,
+        args=settings.training_arguments(
+            run.folder / "checkpoints", cfg.seed, cpu=not torch.cuda.is_available(), wandb=wandb, name=cfg.name
+        ),
+        train_dataset=train,
+        eval_dataset=validation or None,
+        data_collator=partial(collate, pad_token_id=adapter.pad_token_id),
+        callbacks=callbacks,
+        loss=loss,
+        validate=validate,
+    )
+    earlier = read_json(run.folder / "timing.json")["train_seconds"] if (run.folder / "timing.json").exists() else 0.0
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    write_json(run.folder / "timing.json", {"train_seconds": earlier + watch.seconds, "steps": settings.max_steps})
+    save_model(model, adapter, run.folder / MODEL)
+
+
+def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
+    """Weights (safetensors) and processor, complete or not there at all."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    model.save_pretrained(temporary)
+    adapter.save_pretrained(temporary)
+    temporary.rename(folder)
+
+
+def load_weights(model: PreTrainedModel, folder: Path) -> None:
+    """The weights that `save_model` wrote, into an existing model."""
+    saved = type(model).from_pretrained(folder, use_safetensors=True)
+    model.load_state_dict(saved.state_dict())
+
+
+def _prepare_wandb(cfg: DictConfig, run: Run) -> bool:
+    """Point W&B at the run's folder where the logger asks for it."""
+    if cfg.logger.name != "wandb":
+        return False
+    os.environ.update(
+        WANDB_PROJECT=cfg.logger.project, WANDB_MODE=cfg.logger.mode, WANDB_DIR=str(run.folder), WANDB_SILENT="true"
+    )
+    return True

@@ -1,0 +1,118 @@
+"""Clock reading: what time does an analog clock show?
+
+    prompt  What time is it?        (a config value: families have prompts of their own)
+    answer  3:25                    hour 1–12, minute with two digits
+
+An answer is parsed when its text holds exactly one time H:MM with H in 1–12 and MM in 00–59; anything else counts as
+wrong and gets no invented time. The published time gap's definition is unknown, so the plain and the circular one are
+both reported, over the parsed answers and as a worst case that counts an unparsed answer as 720 or 360 minutes.
+"""
+
+import re
+from collections.abc import Mapping
+from math import cos, pi, sin
+from typing import Any, ClassVar, NamedTuple
+
+from PIL import Image, ImageDraw
+
+from ntil.data.example import Example
+from ntil.data.task import Metric, Task
+from ntil.metrics.clock import DIAL, circular_gap, plain_gap
+
+_TIME = re.compile(r"(?<![\d:.])(\d{1,2}):(\d{2})(?![\d:])", re.ASCII)
+TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)  # green and vermilion that colour-blind readers tell apart
+
+
+class Reading(NamedTuple):
+    """A time on a twelve-hour dial."""
+
+    hour: int  # 1–12
+    minute: int  # 0–59
+
+    def __str__(self) -> str:
+        return f"{self.hour}:{self.minute:02d}"
+
+
+class ClockTask(Task):
+    """See the module's docstring. question: the prompt's text."""
+
+    name: ClassVar[str] = "clock"
+    version: ClassVar[int] = 1
+    headline: ClassVar[str] = "exact"
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "exact": Metric("exact", "higher", "share"),
+        "within_1": Metric("±1 min", "higher", "share"),
+        "hour": Metric("hour", "higher", "share"),
+        "minute": Metric("minute", "higher", "share"),
+        "gap_circular": Metric("gap, circular", "lower", "minutes", 2),
+        "gap_plain": Metric("gap, plain", "lower", "minutes", 2),
+        "gap_circular_worst": Metric("gap, circular, unparsed = 360", "lower", "minutes", 2),
+        "gap_plain_worst": Metric("gap, plain, unparsed = 720", "lower", "minutes", 2),
+        "parsed": Metric("parsed", "higher", "share"),
+    }
+
+    def __init__(self, question: str = "What time is it?", max_new_tokens: int = 8) -> None:
+        self.question = question
+        self.max_new_tokens = max_new_tokens
+
+    def prompt(self, example: Example) -> str:
+        return self.question
+
+    def answer(self, example: Example) -> str:
+        return str(_truth(example))
+
+    def parse(self, text: str) -> Reading | None:
+        found = {Reading(int(hour), int(minute)) for hour, minute in _TIME.findall(text)}
+        if len(found) != 1:
+            return None
+        reading = found.pop()
+        return reading if 1 <= reading.hour <= 12 and reading.minute < 60 else None
+
+    def score(self, parsed: Reading | None, example: Example) -> dict[str, float | None]:
+        if parsed is None:
+            wrong = dict.fromkeys(("exact", "within_1", "hour", "minute", "parsed"), 0.0)
+            worst = {"gap_circular_worst": DIAL / 2, "gap_plain_worst": float(DIAL)}
+            return {**wrong, "gap_circular": None, "gap_plain": None, **worst}
+        truth = _truth(example)
+        circular, plain = float(circular_gap(*parsed, *truth)), float(plain_gap(*parsed, *truth))
+        return {
+            "exact": float(circular == 0),
+            "within_1": float(circular <= 1),
+            "hour": float(parsed.hour % 12 == truth.hour % 12),
+            "minute": float(parsed.minute == truth.minute),
+            "gap_circular": circular,
+            "gap_plain": plain,
+            "gap_circular_worst": circular,
+            "gap_plain_worst": plain,
+            "parsed": 1.0,
+        }
+
+    def error(self, scores: Mapping[str, float | None]) -> float:
+        worst = scores["gap_circular_worst"]
+        assert worst is not None
+        return worst + (0.0 if scores["parsed"] else 1.0)
+
+    def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
+        """The picture at least 256 pixels large, with the hands of the truth (green) and of the answer (orange)."""
+        scale = max(1, round(256 / min(image.size)))
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
+        pen = ImageDraw.Draw(image)
+        if example is not None:
+            _draw_hands(pen, image.size, _truth(example), TRUTH, 7)
+        if parsed is not None:
+            _draw_hands(pen, image.size, parsed, PREDICTION, 3)
+        return image
+
+
+def _truth(example: Example) -> Reading:
+    return Reading(int(example.target["hour"]), int(example.target["minute"]))
+
+
+def _draw_hands(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], time: Reading, colour: tuple[int, int, int], width: int
+) -> None:
+    x, y, radius = size[0] / 2, size[1] / 2, min(size) / 2
+    for angle, length in ((time.hour % 12 * 30 + time.minute / 2, 0.45), (time.minute * 6.0, 0.75)):
+        turn = angle * pi / 180
+        end = (x + radius * length * sin(turn), y - radius * length * cos(turn))
+        pen.line(((x, y), end), fill=colour, width=width)
