@@ -1,8 +1,8 @@
 """Train a model on a task with a loss, evaluate it, and leave a run folder behind.
 
-    python train.py task=clock model=tiny loss=ntil              one run
-    python train.py -m loss=ce,emd,ntil seed=0,1,2               a sweep
-    python train.py --help                                       all choices
+python train.py task=clock model=tiny loss=ntil              one run
+python train.py -m loss=ce,emd,ntil seed=0,1,2               a sweep
+python train.py --help                                       all choices
 """
 
 from hydra.utils import instantiate
@@ -16,11 +16,12 @@ from ntil.models import load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process, typed_overrides
-from ntil.training import fit
+from ntil.training import check_settings, fit
 
 
 @command("train")
 def main(cfg: DictConfig) -> None:
+    check_settings(cfg)
     prepare_process(cfg.trainer.threads)
     run = Run.open(cfg, typed_overrides())
     if run.is_complete:
@@ -30,12 +31,12 @@ def main(cfg: DictConfig) -> None:
     task = instantiate(cfg.task)
     set_seed(cfg.seed)
     model, adapter = load_model(cfg.model)
-    data = data_prep.ensure(OmegaConf.to_container(cfg.data, resolve=True), cfg.paths.data)
-    run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)})
     vocab = NumberVocab.from_tokenizer(adapter.tokenizer, vocab_size=logit_width(model))
     loss = instantiate(cfg.loss, vocab=vocab)
+    data = data_prep.ensure(OmegaConf.to_container(cfg.data, resolve=True), cfg.paths.data)
+    run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
-    metrics = evaluate(model, adapter, task, data, cfg.evaluation, run)
+    metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)
     run.complete(metrics)
 
 

@@ -1,4 +1,4 @@
-"""Kaggle TIME (CC0): photographs-like dials in folders named after the time.
+"""Kaggle TIME (CC0): pictures of dials in folders named after the time.
 
     <raw>/train|valid|test/<H-MM>/*.jpg     224 × 224 pixels, 144 times in steps of 5 minutes
     <raw>/clocks.csv                        optional: class index,filepaths,labels,data set
@@ -63,21 +63,16 @@ def plan(config: ClockTimeConfig) -> Plan:
             time = parse_time(folder.name)
             if time is None:
                 why = f"the folder {folder.name!r} is not a time written H-MM (1–12, 00–59)"
-            if why:
+            if why or time is None:
                 skipped += [Skipped(file.relative_to(raw).as_posix(), why) for file in files or [folder]]
                 continue
             for file in files:
                 path = file.relative_to(raw).as_posix()
-                label = labels.pop(path, None)
-                if file.suffix.lower() not in (".jpg", ".jpeg"):
-                    skipped.append(Skipped(path, "not a .jpg file"))
-                elif label is not None and label != time:
-                    skipped.append(
-                        Skipped(path, f"clocks.csv says {label[0]}-{label[1]:02d}, its folder {folder.name}")
-                    )
-                else:
-                    jobs.append(Job(path, split, index, hour=time[0], minute=time[1]))
-                    index += 1
+                if why := _fault(file, time, labels.pop(path, time)):
+                    skipped.append(Skipped(path, why))
+                    continue
+                jobs.append(Job(path, split, index, hour=time[0], minute=time[1]))
+                index += 1
     known = {skip.what for skip in skipped}
     skipped += [
         Skipped(path, "listed in clocks.csv, not in the folder") for path in labels if path not in known
@@ -86,7 +81,7 @@ def plan(config: ClockTimeConfig) -> Plan:
 
 
 def parse_time(name: str) -> tuple[int, int] | None:
-    """ "3-25" → (3, 25); None for anything that is not a time on a 12-hour dial."""
+    """Read "3-25" as (3, 25); None for anything that is not a time on a 12-hour dial."""
     match = re.fullmatch(r"([0-9]{1,2})[-_]([0-9]{1,2})", name)
     if match is None:
         return None
@@ -121,7 +116,7 @@ def make(config: ClockTimeConfig, job: Job) -> Made | Skipped:
 
 
 def caption(example: Example) -> str:
-    """ "3:05"."""
+    """The time as people write it: "3:05"."""
     return f"{example.target['hour']}:{example.target['minute']:02d}"
 
 
@@ -146,6 +141,15 @@ def _files(folder: Path) -> tuple[list[Path], str]:
         return [folder], "a file where folders named after the time are expected"
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return files, "" if files else "the folder is empty"
+
+
+def _fault(file: Path, time: tuple[int, int], label: tuple[int, int]) -> str:
+    """What keeps a file from being a record, as far as its name and clocks.csv tell ('' if nothing)."""
+    if file.suffix.lower() not in (".jpg", ".jpeg"):
+        return "not a .jpg file"
+    if label != time:
+        return f"clocks.csv says {label[0]}-{label[1]:02d}, its folder {time[0]}-{time[1]:02d}"
+    return ""
 
 
 def _labels(raw: Path) -> dict[str, tuple[int, int]]:

@@ -32,7 +32,7 @@ def contact_sheet(root: Path, caption: Callable[[Example], str], out: Path) -> N
         sheet.paste(band, (0, top))
         top += band.height
     with atomic_open(out, "wb") as file:
-        sheet.save(file, format="PNG", optimize=True)
+        sheet.save(file, format="PNG")
 
 
 def _band(root: Path, name: str, examples: list[Example], caption: Callable[[Example], str]) -> Image.Image:

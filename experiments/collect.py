@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command import guard
-from experiments.folder import BrokenRun, RunResult, read_run
+from experiments.folder import BrokenRunError, RunResult, read_run
 from experiments.store import Store
 from ntil.errors import UserError, did_you_mean
 
@@ -24,10 +24,16 @@ NOT_RUNS = ("logs",)  # the launcher's
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.collect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m experiments.collect",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where the runs are (default: outputs)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where to write (default: results)")
+    parser.add_argument(
+        "--outputs", type=Path, default=Path("outputs"), help="where the runs are (default: outputs)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="where to write (default: results)"
+    )
     parser.add_argument("--experiment", metavar="NAME", help="only this experiment (default: all in outputs)")
     arguments = parser.parse_args(argv)
     return guard(lambda: collect(arguments.outputs, arguments.results, arguments.experiment))
@@ -40,14 +46,20 @@ def collect(outputs: Path, results: Path, experiment: str | None = None) -> int:
         print(f"left out {folder}: {reason}", file=sys.stderr)
     if not found:
         what = "No complete run" if not broken else f"None of {len(broken)} run folders can be used"
-        raise UserError(f"{what} in {outputs / experiment if experiment else outputs}; results are unchanged.")
+        raise UserError(
+            f"{what} in {outputs / experiment if experiment else outputs}; results are unchanged."
+        )
     merge(Store(results), found)
     experiments = sorted({run.experiment for run in found})
-    print(f"{len(found)} runs of {', '.join(experiments)} → {Store(results).runs_path}, {len(broken)} left out")
+    print(
+        f"{len(found)} runs of {', '.join(experiments)} → {Store(results).runs_path}, {len(broken)} left out"
+    )
     return 0
 
 
-def read_outputs(outputs: Path, experiment: str | None = None) -> tuple[list[RunResult], list[tuple[Path, str]]]:
+def read_outputs(
+    outputs: Path, experiment: str | None = None
+) -> tuple[list[RunResult], list[tuple[Path, str]]]:
     """(runs that can be used, folders that cannot with the reason), in alphabetical order."""
     if not outputs.is_dir():
         raise UserError(f"{outputs} does not exist; `python -m experiments.launch NAME` makes runs there.")
@@ -62,7 +74,7 @@ def read_outputs(outputs: Path, experiment: str | None = None) -> tuple[list[Run
             for folder in _folders(parent):
                 try:
                     found.append(read_run(folder))
-                except BrokenRun as reason:
+                except BrokenRunError as reason:
                     broken.append((folder, str(reason)))
     return found, broken
 

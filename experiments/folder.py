@@ -18,11 +18,21 @@ from ntil.runs.run import COMPLETE, FREE_KEYS
 
 SCHEMA = 1  # of metrics.json
 # Said by columns of their own, or without influence on the numbers.
-NOT_OVERRIDES = ("task", "model", "loss", "seed", "experiment", "experiment_name", "name", "hydra", *FREE_KEYS)
+NOT_OVERRIDES = (
+    "task",
+    "model",
+    "loss",
+    "seed",
+    "experiment",
+    "experiment_name",
+    "name",
+    "hydra",
+    *FREE_KEYS,
+)
 TOLERANCE = 1e-6  # between a metric and the mean of its items' scores, relative
 
 
-class BrokenRun(Exception):
+class BrokenRunError(Exception):
     """The folder cannot be used; the message is the reason."""
 
 
@@ -38,28 +48,30 @@ class RunResult:
 
 
 def read_run(folder: Path) -> RunResult:
-    """The run in outputs/<experiment>/<run>; BrokenRun says why it cannot be used."""
+    """The run in outputs/<experiment>/<run>; BrokenRunError says why it cannot be used."""
     if not (folder / "config.yaml").exists():
-        raise BrokenRun("it has no config.yaml, so it is no run folder")
+        raise BrokenRunError("it has no config.yaml, so it is no run folder")
     if not (folder / COMPLETE).exists():
-        raise BrokenRun("it is not complete; the launch command resumes it")
+        raise BrokenRunError("it is not complete; the launch command resumes it")
     try:
         return _read(folder)
     except KeyError as error:
-        raise BrokenRun(f"a file lacks the key {error}") from None
+        raise BrokenRunError(f"a file lacks the key {error}") from None
     except (UserError, OSError, YAMLError, OmegaConfBaseException) as error:
-        raise BrokenRun(" ".join(str(error).split())) from None
+        raise BrokenRunError(" ".join(str(error).split())) from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise BrokenRun(f"a file has an unexpected form ({error})") from None
+        raise BrokenRunError(f"a file has an unexpected form ({error})") from None
 
 
 def _read(folder: Path) -> RunResult:
     config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     if not isinstance(config, dict):
-        raise BrokenRun("config.yaml holds no settings")
+        raise BrokenRunError("config.yaml holds no settings")
     results = read_json(folder / "metrics.json")
     if results.get("schema") != SCHEMA:
-        raise BrokenRun(f"metrics.json has schema {results.get('schema')!r}; this version reads {SCHEMA}")
+        raise BrokenRunError(
+            f"metrics.json has schema {results.get('schema')!r}; this version reads {SCHEMA}"
+        )
     items = list(read_jsonl(folder / "predictions.jsonl"))
     _check_means(results, items)
     logged = list(read_jsonl(folder / "train.jsonl"))
@@ -73,7 +85,9 @@ def _read(folder: Path) -> RunResult:
     )
 
 
-def _facts(folder: Path, config: dict[Any, Any], results: dict[str, Any], logged: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(
+    folder: Path, config: dict[Any, Any], results: dict[str, Any], logged: list[dict[str, Any]]
+) -> dict[str, str]:
     """The columns that all rows of the run share."""
     made = read_json(folder / "provenance.json")
     choices, packages, data = config["choices"], made["packages"], made["data"]
@@ -94,9 +108,16 @@ def _facts(folder: Path, config: dict[Any, Any], results: dict[str, Any], logged
         "torch": cell(packages.get("torch")),
         "transformers": cell(packages.get("transformers")),
         "overrides": " ".join(_overrides(folder)),
-        "train_count": cell((data.get("counts") or {}).get("train")),
+        "train_count": cell(_train_count(data, config)),
         "parameters": cell(made.get("parameters")),
     }
+
+
+def _train_count(data: dict[str, Any], config: dict[Any, Any]) -> int | None:
+    """Training examples in the data set, or the first so many that the trainer was told to use."""
+    counts, limit = data.get("counts") or {}, (config.get("trainer") or {}).get("train_examples")
+    known = [number for number in (counts.get("train"), limit) if number is not None]
+    return min(known, default=None)
 
 
 def config_hash(config: dict[Any, Any]) -> str:
@@ -132,7 +153,9 @@ def _metric_rows(results: dict[str, Any]) -> Iterator[dict[str, str]]:
     for split, content in results["splits"].items():
         for metric, about in results["metrics"].items():
             if about["better"] not in ("higher", "lower"):
-                raise BrokenRun(f"metric {metric} is better when {about['better']!r}; expected higher or lower")
+                raise BrokenRunError(
+                    f"metric {metric} is better when {about['better']!r}; expected higher or lower"
+                )
             yield {
                 "split": split,
                 "metric": metric,
@@ -168,19 +191,21 @@ def _check_means(results: dict[str, Any], items: list[dict[str, Any]]) -> None:
         scores = [item["scores"] for item in items if item["split"] == split]
         ids = {item["id"] for item in items if item["split"] == split}
         if len(scores) != content["count"] or len(ids) != len(scores):
-            raise BrokenRun(
+            raise BrokenRunError(
                 f"metrics.json counts {content['count']} items in {split}, "
                 f"predictions.jsonl has {len(scores)} with {len(ids)} ids"
             )
         for metric, value in content["metrics"].items():
             known = [score for row in scores if (score := row.get(metric)) is not None]
             if not all(math.isfinite(number) for number in [*known, *([] if value is None else [value])]):
-                raise BrokenRun(f"{metric} of {split} is not finite")
+                raise BrokenRunError(f"{metric} of {split} is not finite")
             mean = math.fsum(known) / len(known) if known else None
             if (mean is None) != (value is None) or (
                 mean is not None and not math.isclose(mean, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
             ):
-                raise BrokenRun(f"{metric} of {split} is {value} in metrics.json, {mean} in predictions.jsonl")
+                raise BrokenRunError(
+                    f"{metric} of {split} is {value} in metrics.json, {mean} in predictions.jsonl"
+                )
 
 
 def cell(value: Any) -> str:

@@ -36,11 +36,15 @@ def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAIN, conf
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m experiments.launch",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("experiment", help="a preset: the name of a file in conf/experiment")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides for every run")
-    parser.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: GPUs, or cores without one)")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at once (default: GPUs, or cores without one)"
+    )
     parser.add_argument("--list", action="store_true", help="show the runs and their state; start nothing")
     return parser.parse_intermixed_args(argv)
 

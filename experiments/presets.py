@@ -55,14 +55,27 @@ def preset_names(conf: Path = ROOT_CONF) -> list[str]:
 
 def table_spec(name: str, conf: Path = ROOT_CONF) -> dict[str, Any] | None:
     """The preset's `table:` node, None where there is no preset of that name or it asks for no table."""
-    path = conf / "experiment" / f"{name}.yaml"
-    if not path.exists():
-        return None
-    preset = OmegaConf.to_container(OmegaConf.load(path))
-    table = preset.get("table") if isinstance(preset, dict) else None
+    table = _preset(name, conf).get("table")
     if table is not None and not isinstance(table, dict):
-        raise UserError(f"{path}: `table` must be a mapping (rows, baseline, splits, metrics), found {table!r}.")
+        raise UserError(f"experiment {name}: `table` must be a mapping (rows, baseline, …), found {table!r}.")
     return table
+
+
+def grid_values(name: str, key: str, conf: Path = ROOT_CONF) -> list[str]:
+    """The values that the preset's grid gives to `key`, in its order; [] where it does not sweep over it."""
+    params = ((_preset(name, conf).get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    if key not in params:
+        return []
+    override = OverridesParser.create().parse_override(f"{key}={params[key]}")
+    if override.is_discrete_sweep():
+        return [str(value) for value in override.sweep_string_iterator()]
+    return [override.get_value_element_as_str()]
+
+
+def _preset(name: str, conf: Path) -> dict[Any, Any]:
+    path = conf / "experiment" / f"{name}.yaml"
+    preset = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    return preset if isinstance(preset, dict) else {}
 
 
 def expand(name: str, extra: Sequence[str] = (), conf: Path = ROOT_CONF) -> list[PlannedRun]:
@@ -83,7 +96,7 @@ def expand(name: str, extra: Sequence[str] = (), conf: Path = ROOT_CONF) -> list
 
 @contextmanager
 def _hydra(conf: Path) -> Iterator[None]:
-    OmegaConf.register_new_resolver("run_name", cli._run_name, replace=True)
+    cli.register_resolvers()
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf.resolve()), version_base="1.3"):

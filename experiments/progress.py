@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from experiments.pool import Display, Job
 from experiments.presets import PlannedRun
@@ -105,7 +106,9 @@ class PlainDisplay:
             self.tally.update(job)
         if running and time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_SECONDS
-            steps = ", ".join(f"{job.run.name} {last_step(job.run.folder)}/{job.run.steps or '?'}" for job in running)
+            steps = ", ".join(
+                f"{job.run.name} {last_step(job.run.folder)}/{job.run.steps or '?'}" for job in running
+            )
             _say(f"running {steps}  [{self.tally}]")
 
     def interrupted(self, running: int, again: bool) -> None:
@@ -118,24 +121,28 @@ class LiveDisplay:
     def __init__(self, tally: Tally, progress: Progress) -> None:
         self.tally, self.progress = tally, progress
         self._bars: dict[str, TaskID] = {}
-        self._all = progress.add_task("all", total=1.0, right=str(tally))
+        self._all = progress.add_task("", total=1.0, numbers=str(tally))
 
     def started(self, job: Job) -> None:
-        self._bars[job.run.name] = self.progress.add_task(job.run.name, total=job.run.steps, right="starting")
+        self._bars[job.run.name] = self.progress.add_task(
+            job.run.name, total=job.run.steps, numbers="starting"
+        )
 
     def ended(self, job: Job) -> None:
         self.tally.end(job)
         self.progress.remove_task(self._bars.pop(job.run.name))
         word = "[green]done[/]  " if job.code == 0 else "[red]failed[/]"
-        self.progress.console.print(f"{word} {job.run.name}  {clock(time.monotonic() - job.started)}", highlight=False)
+        self.progress.console.print(
+            f"{word} {job.run.name}  {clock(time.monotonic() - job.started)}", highlight=False
+        )
 
     def tick(self, running: Sequence[Job]) -> None:
         for job in running:
             self.tally.update(job)
             step = last_step(job.run.folder)
-            right = f"step {step}/{job.run.steps or '?'}" if step else "starting"
-            self.progress.update(self._bars[job.run.name], completed=step, right=right)
-        self.progress.update(self._all, completed=self.tally.share, right=str(self.tally))
+            numbers = f"step {step}/{job.run.steps or '?'}" if step else "starting"
+            self.progress.update(self._bars[job.run.name], completed=step, numbers=numbers)
+        self.progress.update(self._all, completed=self.tally.share, numbers=str(self.tally))
 
     def interrupted(self, running: int, again: bool) -> None:
         self.progress.console.print(_interruption(running, again), style="yellow")
@@ -148,8 +155,13 @@ def display(runs: Sequence[PlannedRun], skipped: int) -> Iterator[Display]:
     if not console.is_terminal:
         yield PlainDisplay(tally)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[right]}"))
-    with Progress(*columns, console=console, transient=True) as progress:
+    # The numbers first: on a narrow terminal it is the names that are cut.
+    columns = (
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+    )
+    with Progress(*columns, console=console, transient=True, expand=True) as progress:
         yield LiveDisplay(tally, progress)
 
 
@@ -159,4 +171,8 @@ def _say(line: str) -> None:
 
 def _interruption(running: int, again: bool) -> str:
     runs = f"{running} run" + ("s" if running != 1 else "")
-    return f"killing {runs}" if again else f"interrupting {runs}; waiting for them to save (once more kills them)"
+    return (
+        f"killing {runs}"
+        if again
+        else f"interrupting {runs}; waiting for them to save (once more kills them)"
+    )

@@ -58,7 +58,9 @@ def paired_difference(
     None where a side has a run without any score.
     """
     if ours.shape != baseline.shape or ours.ndim != 2:
-        raise ValueError(f"expected two [seeds, items] arrays of one shape, got {ours.shape} and {baseline.shape}")
+        raise ValueError(
+            f"expected two [seeds, items] arrays of one shape, got {ours.shape} and {baseline.shape}"
+        )
     if better not in ("higher", "lower"):
         raise UserError(f"a metric is better when 'higher' or 'lower', not {better!r}.")
     if not ours.size or (np.isnan(ours).all(axis=1) | np.isnan(baseline).all(axis=1)).any():
@@ -82,8 +84,11 @@ def bootstrap(ours: Array, baseline: Array, replicates: int, seed: int) -> Array
         with np.errstate(invalid="ignore"):  # a draw may hold no scored item: nan, left out of the interval
             means = (item_weight @ sums) / (item_weight @ known)
         differences = means[:, :seeds] - means[:, seeds:]
-        result.append((_draws(random, count, seeds) * differences).sum(axis=1) / seeds)
-    return np.concatenate(result)
+        seed_weight = _draws(random, count, seeds)
+        # A seed that was not drawn has no say, not even as 0 · nan.
+        result.append(np.where(seed_weight > 0, seed_weight * differences, 0.0).sum(axis=1) / seeds)
+    # Equal runs must differ by 0, not by the last bit of a sum.
+    return np.round(np.concatenate(result), 12)
 
 
 def interval(differences: Array, level: float = LEVEL) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """The files in results/ that tables and figures are made from: plain CSV, sorted, the same bytes each time.
 
-    runs.csv                       long format: a row for each run, split and metric
-    scores/<experiment>.csv.gz     a row for each run, split and test item, a column for each metric
-    curves/<experiment>.csv        a row for each run, logged step and logged value
+runs.csv                       long format: a row for each run, split and metric
+scores/<experiment>.csv.gz     a row for each run, split and test item, a column for each metric
+curves/<experiment>.csv        a row for each run, logged step and logged value
 """
 
 import csv
@@ -17,7 +17,19 @@ from ntil.io import atomic_open
 Row = dict[str, str]
 
 RUN_COLUMNS = (
-    *("experiment", "run", "task", "task_version", "model", "loss", "seed", "split", "metric", "value", "unit"),
+    *(
+        "experiment",
+        "run",
+        "task",
+        "task_version",
+        "model",
+        "loss",
+        "seed",
+        "split",
+        "metric",
+        "value",
+        "unit",
+    ),
     *("better", "count", "steps", "train_seconds", "device", "threads", "commit", "dirty", "config_hash"),
     *("data_hash", "torch", "transformers", "overrides", "label", "digits", "train_count", "parameters"),
 )

@@ -4,8 +4,18 @@ vocab = ntil.NumberVocab.from_tokenizer(tokenizer, vocab_size=model.config.vocab
 loss = ntil.WithCrossEntropy(ntil.NTIL(vocab))
 """
 
+from ntil import integrations
 from ntil.losses import EMD, NTIL, CrossEntropy, LossParts, NumberLoss, WithCrossEntropy
 from ntil.numbers import NumberVocab
 
 __version__ = "0.1.0"
-__all__ = ["EMD", "NTIL", "CrossEntropy", "LossParts", "NumberLoss", "NumberVocab", "WithCrossEntropy"]
+__all__ = [
+    "EMD",
+    "NTIL",
+    "CrossEntropy",
+    "LossParts",
+    "NumberLoss",
+    "NumberVocab",
+    "WithCrossEntropy",
+    "integrations",
+]

@@ -19,7 +19,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -84,6 +84,8 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
                 yield row
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}.") from None
 
 
 def sha256(path: str | Path) -> str:
@@ -95,6 +97,8 @@ def sha256(path: str | Path) -> str:
 def inside(root: str | Path, relative: str) -> Path:
     """`root / relative`, refused where it would leave `root` (an absolute path, `..`, a symbolic link)."""
     root = Path(root).resolve()
+    if "\0" in relative:
+        raise UserError(f"The path {relative!r} holds a null character.")
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise UserError(f"The path {relative!r} leaves its folder {root}; refusing to follow it.")

@@ -51,5 +51,5 @@ def make(config: ClockConfig, job: Job) -> Made:
 
 
 def caption(example: Example) -> str:
-    """ "3:05"."""
+    """The time as people write it: "3:05"."""
     return f"{example.target['hour']}:{example.target['minute']:02d}"

@@ -15,7 +15,7 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 def rgb(code: str) -> RGB:
-    """ "#rrggbb" → (r, g, b)."""
+    """The three channels of "#rrggbb"."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
         raise UserError(f'{code!r} is not a colour; write "#rrggbb" in quotes, for example "#1b2a49".')
     return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
@@ -34,6 +34,12 @@ def lab(colour: RGB) -> np.ndarray:
 def difference(one: RGB, other: RGB) -> float:
     """ΔE (CIE 1976): 2.3 is just noticeable, black on white is 100."""
     return float(np.linalg.norm(lab(one) - lab(other)))
+
+
+def stands_out(one: RGB, other: RGB, least: float) -> bool:
+    """ΔE of at least `least`, half of it in lightness: hue alone does not show a thin hand."""
+    lighter = abs(float(lab(one)[0] - lab(other)[0]))
+    return difference(one, other) >= least and lighter >= least / 2
 
 
 def jitter(colour: RGB, amount: float, rng: np.random.Generator) -> RGB:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.clock.colour import RGB, difference, fade, jitter, rgb
+from data_prep.clock.colour import RGB, difference, fade, jitter, rgb, stands_out
 from data_prep.clock.placement import Placement, keep_inside
 from data_prep.clock.style import Distractor, Faces, Style
 
+NOISE_PER_CONTRAST = 0.2  # levels of noise at most, for each ΔE between hands and dial
 OTHER_COLOUR = 25.0  # ΔE at least between second or alarm hand and the real ones
 
 
@@ -84,6 +85,7 @@ def sample(style: Style, faces: Faces, rng: np.random.Generator) -> Clock:
     hands = _hands(style, faces, hour, minute, ink, rng)
     placement = _placement(style, shape, numerals, ticks, rng)
     shadow = _shadow(style, rng)
+    seen = difference(fade(dial, contrast), fade(ink, contrast))
     background = style.background.kind.draw(rng)
     background_colours = tuple(
         jitter(rgb(style.background.colour.draw(rng)), style.colour_jitter.draw(rng), rng) for _ in range(2)
@@ -113,7 +115,7 @@ def sample(style: Style, faces: Faces, rng: np.random.Generator) -> Clock:
         light=style.sensor.light.draw(rng),
         contrast=contrast,
         blur=style.sensor.blur.draw(rng) / 100,
-        noise=style.sensor.noise.draw(rng),
+        noise=min(style.sensor.noise.draw(rng), NOISE_PER_CONTRAST * seen),
         grain=int(rng.integers(2**63)),
         meta={
             "face": shape,
@@ -128,7 +130,7 @@ def sample(style: Style, faces: Faces, rng: np.random.Generator) -> Clock:
             "shadow": shadow is not None,
             "rotation": round(placement.rotation, 1),  # degrees
             "tilt": round(placement.tilt, 1),  # degrees
-            "contrast": round(difference(fade(dial, contrast), fade(ink, contrast)), 1),  # ΔE hands to dial
+            "contrast": round(seen, 1),  # ΔE hands to dial
         },
     )
 
@@ -145,7 +147,7 @@ def _colours(style: Style, faces: Faces, base_dial: str, rng: np.random.Generato
         legible = [
             (ink, weight)
             for ink, weight in zip(inks, faces.ink.weights, strict=True)
-            if difference(fade(ink, contrast), fade(dial, contrast)) >= style.hands.contrast
+            if stands_out(fade(ink, contrast), fade(dial, contrast), style.hands.contrast)
         ]
         if legible:
             break

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from data_prep.clock.colour import difference, rgb
+from data_prep.clock.colour import rgb, stands_out
 from data_prep.clock.shapes import EDGES, HANDS
 from data_prep.schema import Choice, Of, Probability, Range, Within
 from ntil.errors import UserError, did_you_mean
@@ -95,7 +95,9 @@ class Hands:
     tail: Annotated[Range, Within(0.0, 0.3, "dial radii")]  # behind the pivot
     length_ratio: Annotated[float, Within(0.3, 0.85, "hour length / minute length")]  # at most
     width_ratio: Annotated[float, Within(0.3, 1.0, "minute width / hour width")]  # at most
-    contrast: Annotated[float, Within(15.0, 95.0, "ΔE between hands and dial")]  # at least
+    contrast: Annotated[
+        float, Within(15.0, 95.0, "ΔE between hands and dial")
+    ]  # at least, half of it in lightness
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,10 @@ class Style:
             raise UserError("hands: minute_width.low must be at most hour_width.low × width_ratio.")
         for name, faces in (("train", self.faces.train), ("heldout", self.faces.heldout)):
             for dial in faces.dial.options:
-                best = max(difference(rgb(dial), rgb(ink)) for ink in faces.ink.options)
-                if best < hands.contrast:
+                if not any(stands_out(rgb(ink), rgb(dial), hands.contrast) for ink in faces.ink.options):
                     raise UserError(
-                        f"faces.{name}: no ink stands out from the dial {dial}; the best reaches ΔE {best:.0f}, "
-                        f"hands.contrast asks for {hands.contrast:g}."
+                        f"faces.{name}: no ink stands out from the dial {dial} by hands.contrast = "
+                        f"{hands.contrast:g} (ΔE, half of it in lightness)."
                     )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -29,10 +30,8 @@ def open_image(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
-            if image.mode.startswith(("I;16", "I", "F")):  # Pillow clips these instead of scaling them
-                low, high = image.getextrema()
-                span = (high - low) or 1
-                image = image.point(lambda value: (value - low) * (255.0 / span)).convert("L")
+            if image.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would clip instead of scaling
+                image = _to_eight_bits(image)
             if "A" in image.getbands() or "transparency" in image.info:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -45,13 +44,22 @@ def open_image(path: str | Path) -> Image.Image:
         raise UserError(f"{path} cannot be read as an image: {error}.") from None
 
 
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """A deep grey image stretched from its own darkest and brightest value to 0 … 255."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = values.min(), values.max()
+    return Image.fromarray(((values - low) * (255.0 / ((high - low) or 1.0))).round().astype(np.uint8))
+
+
 class EncodedDataset(Dataset[dict[str, Tensor]]):
     """Examples as model inputs with labels on the answer only.
 
     cache: keep what was encoded in memory, for small pictures; later epochs then cost nothing.
     """
 
-    def __init__(self, examples: list[Example], root: Path, task: Task, encoder: Encoder, cache: bool = False) -> None:
+    def __init__(
+        self, examples: list[Example], root: Path, task: Task, encoder: Encoder, cache: bool = False
+    ) -> None:
         self.examples, self.root, self.task, self.encoder = examples, root, task, encoder
         self._cache: dict[int, dict[str, Tensor]] | None = {} if cache else None
 
@@ -75,6 +83,10 @@ def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
     Rows hold input_ids [T] and maybe labels [T] and pictures; adds attention_mask [B, T] and, where there are labels,
     `logits_to_keep`: how many last positions predict a label, one more than the longest answer.
     """
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise UserError(
+            "a batch mixes examples with and without a picture or an answer; give each kind a set."
+        )
     longest = max(len(row["input_ids"]) for row in rows)
 
     def left_pad(name: str, value: int) -> Tensor:

@@ -36,12 +36,15 @@ class Example:
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "record") -> "Example":
+        image = record.get("image")
+        if image is not None and not isinstance(image, str):
+            raise UserError(f"{where}: image must be a path or null, not {image!r}.")
         try:
             return cls(
                 id=str(record["id"]),
                 split=str(record["split"]),
                 target=dict(record["target"]),
-                image=record.get("image"),
+                image=image,
                 meta=dict(record.get("meta") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -62,6 +65,8 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
 def read_examples(root: str | Path, split: str, limit: int | None = None) -> list[Example]:
     """The examples of one split, in file order; `limit` takes the first so many."""
     root = Path(root)
+    if limit is not None and limit < 1:
+        raise UserError(f"a limit of {limit} examples leaves none; use at least 1, or null for all.")
     read_manifest(root)
     examples: list[Example] = []
     splits: set[str] = set()

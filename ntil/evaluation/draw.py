@@ -19,7 +19,9 @@ COLUMNS, ROWS = 4, 4  # pictures in each half
 RIGHT, WRONG = "#00795a", "#b34700"
 
 
-def draw_predictions(task: Task, data: Path, examples: list[Example], rows: list[dict[str, Any]], path: Path) -> None:
+def draw_predictions(
+    task: Task, data: Path, examples: list[Example], rows: list[dict[str, Any]], path: Path
+) -> None:
     """Write a PNG with the worst and with random predictions, the task's drawing over each; text-only tasks get none."""
     if examples[0].image is None:
         return
@@ -48,5 +50,6 @@ def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str
         f"{row['answer']} → {said or '(nothing)'}",
         fontsize=8,
         pad=2,
+        parse_math=False,  # an answer may hold dollar signs
         color=RIGHT if task.error(row["scores"]) == 0 else WRONG,
     )

@@ -12,12 +12,13 @@ from transformers import PreTrainedModel
 from ntil.data.dataset import open_image
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task, aggregate
-from ntil.errors import UserError
+from ntil.errors import UserError, did_you_mean
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Question, batches, generate
+from ntil.evaluation.settings import EvaluationSettings
 from ntil.io import inside, read_json, write_jsonl
 from ntil.models.adapters import Adapter
-from ntil.runs import Run
+from ntil.settings import load_settings
 
 
 class Scored(NamedTuple):
@@ -37,14 +38,17 @@ def score_examples(
     progress: str | None = None,
 ) -> Scored:
     """Generate, parse and score; `progress` names the bar that a long evaluation shows."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     spans = list(batches(len(examples), batch_size))
     for span in track(spans, description=progress) if progress else spans:
         chunk = [examples[i] for i in span]
         questions = [
-            Question(task.prompt(e), open_image(inside(data, e.image)) if e.image is not None else None) for e in chunk
+            Question(task.prompt(e), open_image(inside(data, e.image)) if e.image is not None else None)
+            for e in chunk
         ]
-        for example, said in zip(chunk, generate(model, adapter, questions, task.max_new_tokens), strict=True):
+        for example, said in zip(
+            chunk, generate(model, adapter, questions, task.max_new_tokens), strict=True
+        ):
             parsed = task.parse(said.text)
             rows.append(
                 {
@@ -68,31 +72,41 @@ def evaluate(
     task: Task,
     data: Path,
     cfg: DictConfig,
-    run: Run,
+    folder: Path,
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Score the splits that `cfg` (conf/evaluation) names; writes predictions.jsonl and the pictures, returns metrics.
+    """Score the splits that `cfg` (conf/evaluation) names.
 
-    A split that the data set does not have is left out if it is optional (heldout_faces, say), an error if it is test.
+    Writes predictions.jsonl and pictures into `folder`; returns what metrics.json holds.
     """
     start = time.perf_counter()
+    settings = load_settings(EvaluationSettings, cfg, "evaluation")
     counts = read_manifest(data)["counts"]
-    if "test" in cfg.splits and "test" not in counts:
-        raise UserError(f"{data} has no test split; it has {', '.join(counts)}.")
+    for split in settings.splits:
+        if split not in counts:
+            raise UserError(
+                f"{data} has no split {split!r}.{did_you_mean(split, counts)} It has {', '.join(counts)}."
+            )
+    wanted = [
+        *settings.splits,
+        *(s for s in settings.optional_splits if s in counts and s not in settings.splits),
+    ]
     rows: list[dict[str, Any]] = []
     splits: dict[str, Any] = {}
-    for split in (name for name in cfg.splits if name in counts):
-        examples = read_examples(data, split, cfg.limit)
-        scored = score_examples(model, adapter, task, data, examples, cfg.batch_size, progress=f"evaluating {split}")
+    for split in wanted:
+        examples = read_examples(data, split, settings.limit)
+        scored = score_examples(
+            model, adapter, task, data, examples, settings.batch_size, progress=f"evaluating {split}"
+        )
         rows += scored.rows
         splits[split] = {"count": len(examples), "metrics": scored.metrics}
         report(f"{split} ({len(examples)}): {summary(task, scored.metrics)}")
-        if cfg.pictures:
-            draw_predictions(task, data, examples, scored.rows, run.folder / f"predictions_{split}.png")
-    write_jsonl(run.folder / "predictions.jsonl", rows)
+        if settings.pictures:
+            draw_predictions(task, data, examples, scored.rows, folder / f"predictions_{split}.png")
+    write_jsonl(folder / "predictions.jsonl", rows)
     timing = {"evaluate_seconds": time.perf_counter() - start}
-    if (run.folder / "timing.json").exists():
-        timing |= read_json(run.folder / "timing.json")
+    if (folder / "timing.json").exists():
+        timing |= read_json(folder / "timing.json")
     return {
         "schema": 1,
         "task": task.name,
@@ -106,7 +120,9 @@ def evaluate(
 
 def summary(task: Task, metrics: dict[str, float | None]) -> str:
     """One line: "exact 0.871, ±1 min 0.935, …"."""
-    return ", ".join(
-        f"{metric.label} {'–' if metrics[name] is None else format(metrics[name], f'.{metric.digits}f')}"
-        for name, metric in task.metrics.items()
-    )
+
+    def shown(name: str) -> str:
+        value = metrics[name]
+        return "–" if value is None else format(value, f".{task.metrics[name].digits}f")
+
+    return ", ".join(f"{metric.label} {shown(name)}" for name, metric in task.metrics.items())

@@ -50,7 +50,9 @@ def generate(
     for ids, row in zip(new, probabilities, strict=True):
         written = until_end(ids, adapter.eos_token_id)
         tokens = [adapter.tokenizer.decode([token]) for token in written]
-        answers.append(Generated(adapter.decode(ids), tokens, [round(float(p), 4) for p in row[: len(written)]]))
+        answers.append(
+            Generated(adapter.decode(ids), tokens, [round(float(p), 4) for p in row[: len(written)]])
+        )
     return answers
 
 

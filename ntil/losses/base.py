@@ -29,7 +29,9 @@ class LossParts:
 
 
 class NumberLoss(nn.Module):
-    """Base of the losses on number tokens. A subclass implements `forward(logits, labels) -> LossParts`.
+    """Base of the losses on number tokens. A subclass implements `parts`, from the number tokens' logits alone.
+
+        loss(logits, labels) -> LossParts
 
     logits [B, T, V] in any floating dtype, *already aligned* with labels [B, T] (row t of the logits predicts label t);
     labels below 0 (such as -100) are ignored. V may exceed the vocabulary's size (padded models), not fall short of it.
@@ -54,7 +56,11 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        raise NotImplementedError(f"{type(self).__name__} must implement forward(logits, labels)")
+        return self.parts(self.number_logits(logits, labels), self.spans(labels))
+
+    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
+        """The loss from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must implement parts(columns, spans)")
 
     def spans(self, labels: Tensor) -> Spans:
         """The numbers in labels [B, T]."""
@@ -93,4 +99,4 @@ class NumberLoss(nn.Module):
 
 def mean_per_sample(per_position: Tensor, count: Tensor) -> Tensor:
     """[B, T] and [B] → []: mean over each sample's `count` items, then over the samples; an empty sample counts 0."""
-    return (per_position.sum(-1) / count.clamp(min=1)).mean()
+    return (per_position.sum(-1) / count.clamp(min=1)).sum() / max(count.shape[0], 1)

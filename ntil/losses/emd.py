@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ntil.losses.base import LossParts
 from ntil.losses.ntil import NTIL
-from ntil.numbers import NumberVocab
+from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
 
 
@@ -20,6 +20,6 @@ class EMD(NTIL):
     ) -> None:
         super().__init__(vocab, sigma=sigma, alpha=0.0, beta=0.0, number_format=number_format)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        parts = super().forward(logits, labels)
+    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
+        parts = super().parts(columns, spans)
         return LossParts(parts.total, {"emd": parts.emd}, parts.digits, parts.numbers)

@@ -95,8 +95,8 @@ def digit_emd(probabilities: Tensor, digit: Tensor) -> Tensor:
 
 def position_weight(rank: Tensor, sigma: float) -> Tensor:
     """(1+σ)^rank for the digit with `rank` digits to its right (NTIL's w_i = (1+σ)^(n−i−1))."""
-    # A float32 holds 1.2^480; beyond 10³⁰ leading digits weigh alike.
-    return (rank.to(torch.float32) * math.log1p(sigma)).clamp(max=69.0).exp()
+    # Beyond 10³⁰ (379 digits at σ = 0.2) leading digits weigh alike, so that float32 holds what they multiply.
+    return (rank.to(wide_dtype(rank.device)) * math.log1p(sigma)).clamp(max=69.0).exp()
 
 
 def digit_marginals(probabilities: Tensor, digits: Tensor, base: int = 10) -> Tensor:
@@ -165,6 +165,11 @@ def relative_deviation(error: Tensor, target: Tensor, unit: Tensor, epsilon: flo
     return error.abs() / (target + error.relu() + epsilon * unit)
 
 
-def magnitude_deviation(error: Tensor, target: Tensor, unit: Tensor) -> Tensor:
-    """L_mag = log((max(X,Y)+1) / (min(X,Y)+1)) = |log1p((X−Y)/(Y+1))|; arguments as for `relative_deviation`."""
-    return torch.log1p(error / (target + unit)).abs()
+def magnitude_deviation(error: Tensor, written: Tensor, target: Tensor, unit: Tensor) -> Tensor:
+    """L_mag = log((max(X,Y)+1) / (min(X,Y)+1)); written is X, the others are as for `relative_deviation`.
+
+    |log1p((X−Y)/(Y+1))| is exact for small errors, the difference of the logarithms for X far below Y.
+    """
+    change = error / (target + unit)
+    far = (written + unit).log() - (target + unit).log()
+    return torch.where(change > -0.5, torch.log1p(change.clamp(min=-0.5)), far).abs()

@@ -72,21 +72,19 @@ class NTIL(NumberLoss):
             f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, {self.vocab}"
         )
 
-    def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        columns = self.number_logits(logits, labels)
-        spans = self.spans(labels)
+    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
         digits, numbers = spans.width.sum(-1), (spans.length > 0).sum(-1)  # [B]
         parts: dict[str, Tensor] = {}
         if self.gamma:
             parts["emd"] = mean_per_sample(self._emd(columns, spans), digits)
         if self.alpha or self.beta:
-            error, target, unit = self._number_error(columns, spans)
+            error, written, target, unit = self._construct(columns, spans)
             if self.alpha:
                 parts["relative"] = mean_per_sample(
                     terms.relative_deviation(error, target, unit, self.epsilon), numbers
                 )
             if self.beta:
-                parts["magnitude"] = mean_per_sample(terms.magnitude_deviation(error, target, unit), numbers)
+                parts["magnitude"] = mean_per_sample(terms.magnitude_deviation(error, written, target, unit), numbers)
         weights = {"emd": self.gamma, "relative": self.alpha, "magnitude": self.beta}
         parts = {name: part.to(columns[0].dtype) for name, part in parts.items()}
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
@@ -98,13 +96,13 @@ class NTIL(NumberLoss):
         marginals = [self._marginals(columns[i], i) for i in range(len(columns))]  # [B, T, w, base] each
         if self.number_format == "decimal":
             return self._number_emd(marginals, spans)
-        emd = torch.zeros_like(spans.width, dtype=columns[0].dtype)
+        emd = torch.zeros_like(spans.width, dtype=terms.wide_dtype(spans.width.device))
         for i, (group, _, _) in enumerate(self.groups()):
             inner = torch.arange(group.width - 1, -1, -1, device=emd.device)
             weighted = terms.digit_emd(marginals[i], label_digits(spans, group)) * terms.position_weight(
                 inner, self.sigma
             )
-            emd = emd + torch.where(spans.group == i, weighted.sum(-1), 0.0)
+            emd = torch.where(spans.group == i, weighted.sum(-1), emd)
         return emd * terms.position_weight(spans.rank, self.sigma)
 
     def _number_emd(self, marginals: list[Tensor], spans: Spans) -> Tensor:
@@ -155,9 +153,9 @@ class NTIL(NumberLoss):
             else terms.digit_marginals(probabilities, digits, group.base)
         )
 
-    def _number_error(self, columns: list[Tensor], spans: Spans) -> tuple[Tensor, Tensor, Tensor]:
-        """(X−Y, Y, 1), each [B, T] by number, in units of the number's leading place (10 × that place)."""
-        predicted = 0.0
+    def _construct(self, columns: list[Tensor], spans: Spans) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(X−Y, X, Y, 1), each [B, T] by number, in units of the number's leading place."""
+        predicted = torch.zeros_like(spans.value, dtype=terms.wide_dtype(spans.value.device))
         for i, (_, values, _) in enumerate(self.groups()):
             value = terms.constructed_value(
                 columns[i], values, self.tau, self.noise_scale, self.construction == "straight_through"
@@ -168,10 +166,11 @@ class NTIL(NumberLoss):
         empty = torch.zeros_like(scale)
         error = empty.scatter_add(-1, spans.number, scale * (predicted - spans.value))
         target = empty.scatter_add(-1, spans.number, scale * spans.value)
-        return error, target, terms.power_of_ten(-spans.lead)
+        written = empty.scatter_add(-1, spans.number, scale * predicted)
+        return error, written, target, terms.power_of_ten(-spans.lead)
 
 
 def label_digits(spans: Spans, group: TokenGroup) -> Tensor:
     """[B, T, w] the label's digits where it belongs to `group`; elsewhere some digits in range."""
-    powers = torch.tensor([group.base**k for k in range(group.width - 1, -1, -1)], device=spans.value.device)
+    powers = group.base ** torch.arange(group.width - 1, -1, -1, device=spans.value.device)
     return spans.value.unsqueeze(-1) // powers % group.base

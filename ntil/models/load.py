@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel
 
@@ -25,18 +26,25 @@ def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, A
         return model, TinyAdapter(TinyProcessor.from_pretrained(folder), model.config.image_tokens)
     tokenizer = character_tokenizer()
     text: dict[str, Any] = OmegaConf.to_container(cfg.text_config, resolve=True)  # type: ignore[assignment]
-    config = TinyConfig(
-        text_config=text,
-        image_size=cfg.image_size,
-        channels=list(cfg.channels),
-        vocab_size=len(tokenizer),
-        image_token_id=tokenizer.image_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+    try:
+        config = TinyConfig(
+            text_config=text,
+            image_size=cfg.image_size,
+            channels=list(cfg.channels),
+            vocab_size=len(tokenizer),
+            image_token_id=tokenizer.image_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        model = TinyForConditionalGeneration(config)
+    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, StrictDataclassError) as error:
+        raise UserError(
+            f"model=tiny cannot be built with these sizes: {type(error).__name__}: {error}"
+        ) from error
+    return model, TinyAdapter(
+        TinyProcessor(TinyImageProcessor(cfg.image_size), tokenizer), config.image_tokens
     )
-    model = TinyForConditionalGeneration(config)
-    return model, TinyAdapter(TinyProcessor(TinyImageProcessor(cfg.image_size), tokenizer), config.image_tokens)
 
 
 def _load_published(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, Adapter]:
@@ -45,7 +53,9 @@ def _load_published(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedMod
 
     source = str(folder or cfg.local_folder or cfg.hub_id)
     try:
-        AutoConfig.from_pretrained(source, revision=cfg.revision, trust_remote_code=bool(cfg.trust_remote_code))
+        AutoConfig.from_pretrained(
+            source, revision=cfg.revision, trust_remote_code=bool(cfg.trust_remote_code)
+        )
     except (OSError, ValueError) as error:
         raise UserError(
             f"the weights of model={cfg.name} cannot be reached ({str(error).splitlines()[0]})\n"

@@ -40,6 +40,7 @@ class TinyConfig(PretrainedConfig):
         pad_token_id: int = 0,
         bos_token_id: int = 1,
         eos_token_id: int = 2,
+        tie_word_embeddings: bool = False,
         **kwargs: Any,
     ) -> None:
         self.image_size = image_size
@@ -56,13 +57,13 @@ class TinyConfig(PretrainedConfig):
                 "num_key_value_heads": 4,
                 "head_dim": 32,
                 "max_position_embeddings": 2048,
-                "tie_word_embeddings": False,
+                "tie_word_embeddings": tie_word_embeddings,
                 **specials,
                 **(text_config or {}),
             }
             text_config = CONFIG_MAPPING[sizes.pop("model_type", decoder)](**sizes)
         self.text_config = text_config
-        super().__init__(tie_word_embeddings=False, **specials, **kwargs)
+        super().__init__(tie_word_embeddings=tie_word_embeddings, **specials, **kwargs)
 
     @property
     def image_tokens(self) -> int:

@@ -5,9 +5,9 @@ parse_number(" -1,234.5 ")                    →  Fraction(-2469, 2)
 format_number(0.5, places=2)                  →  "0.50"
 """
 
+import math
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 from ntil.numbers.spans import NumberFormat
@@ -31,6 +31,8 @@ class NumberText:
 
 def find_numbers(text: str, number_format: NumberFormat = "decimal") -> list[NumberText]:
     """The unsigned numbers that a loss with this format sees in `text`, in order."""
+    if number_format not in ("digits", "decimal"):
+        raise ValueError(f"number_format must be 'digits' or 'decimal', not {number_format!r}.")
     found: list[NumberText] = []
     for chain in _CHAIN.finditer(text):
         whole = number_format == "decimal" and chain[0].count(".") <= 1
@@ -60,13 +62,18 @@ def format_number(value: int | float | Fraction, places: int | None = None) -> s
 
     places None: the shortest text that reads back as the same value (a Fraction must then be a finite decimal).
     """
-    if places is None and isinstance(value, float):
-        text = format(Decimal(repr(value)), "f")
-        return text[:-2] if text.endswith(".0") else text
-    fraction = Fraction(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number that can be written out.")
+        # The shortest decimal that reads back as this float; exactly the float's binary value where places are given.
+        fraction = Fraction(repr(float(value))) if places is None else Fraction(value)
+    else:
+        fraction = Fraction(value)
     if places is None:
         places = next((k for k in range(400) if (fraction * 10**k).denominator == 1), None)
         if places is None:
             raise ValueError(f"{value} has no finite decimal form; give the number of places.")
     units = round(fraction * 10**places)  # Fraction rounds half to even
-    return format(Decimal(units).scaleb(-places).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN), "f")
+    digits = str(abs(units)).zfill(places + 1)
+    sign = "-" if units < 0 else ""
+    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)

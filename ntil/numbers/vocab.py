@@ -165,16 +165,22 @@ class NumberVocab:
 
         Raises UserError where there are no number tokens, or where one lies beyond `vocab_size`.
         """
-        texts = _token_texts(tokenizer)
-        key = (len(texts), vocab_size, ordinals)
+        entries = tokenizer.n_vocab if hasattr(tokenizer, "n_vocab") else _entries(tokenizer)
+        key = (entries, vocab_size, ordinals)
         try:
             known = _cache.setdefault(tokenizer, {})
         except TypeError:  # not weakly referable or not hashable: no caching
             known = {}
         if key not in known:
+            texts = _token_texts(tokenizer)
             size = max(texts, default=-1) + 1 if vocab_size is None else vocab_size
             known[key] = cls(sorted(texts.items()), size, ordinals)
         return known[key]
+
+
+def _entries(tokenizer: Any) -> int:
+    """How many tokens there are, added ones included: it changes when the vocabulary does."""
+    return len(tokenizer) if hasattr(tokenizer, "__len__") else len(tokenizer.get_vocab())
 
 
 def _token_texts(tokenizer: Any) -> dict[int, str]:

@@ -12,12 +12,23 @@ import transformers
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ntil.errors import UserError, did_you_mean
 from ntil.runs.run import ROOT_CONF, available_threads
 
-_RUN_NAME_SKIPS = ("task", "model", "loss", "seed", "experiment", "logger", "name", "experiment_name", "launcher", "jobs")
+_RUN_NAME_SKIPS = (
+    "task",
+    "model",
+    "loss",
+    "seed",
+    "experiment",
+    "logger",
+    "name",
+    "experiment_name",
+    "launcher",
+    "jobs",
+)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -28,11 +39,19 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
     """
 
     def decorate(main: Callable[[DictConfig], None]) -> Callable[[], None]:
+        def job(cfg: DictConfig) -> None:
+            try:
+                main(cfg)
+            except UserError as error:
+                if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
+                    raise
+                _fail(str(error))
+
         def start() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
-            OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+            register_resolvers()
             try:
-                hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(main)()
+                hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(job)()
             except UserError as error:
                 _fail(str(error))
             except (HydraException, OmegaConfBaseException) as error:
@@ -44,6 +63,11 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
         return start
 
     return decorate
+
+
+def register_resolvers() -> None:
+    """Make ${run_name:…} of the configs known to OmegaConf."""
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
 
 def prepare_process(threads: int | None) -> None:
@@ -78,7 +102,9 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
     name = f"{task}-{model}-{loss}-seed{seed}"
     for override in sorted(typed_overrides() if HydraConfig.initialized() else []):
         key, _, value = override.lstrip("+~").partition("=")
-        if key.split("@")[0].split("/")[0] not in _RUN_NAME_SKIPS and not key.startswith(("paths.", "logger.", "hydra")):
+        if key.split("@")[0].split("/")[0] not in _RUN_NAME_SKIPS and not key.startswith(
+            ("paths.", "logger.", "hydra")
+        ):
             name += f",{key}={value}"
     return re.sub(r"[^\w.,=+-]+", "_", name)[:200]
 
@@ -86,7 +112,11 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
 def explain(error: Exception, config_name: str) -> str:
     """Hydra's or OmegaConf's complaint with the nearest valid names."""
     text = str(error).split("\nfull_key")[0].strip()
-    if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']+)'", text)):
+    if isinstance(error, MissingMandatoryValue) and (found := re.search(r"full_key: (\S+)", str(error))):
+        return f"{found[1]}=… is missing. `--help` shows how to give it."
+    if isinstance(error, MissingConfigException) and (
+        found := re.search(r"[Cc]ould not find '([^']+)'", text)
+    ):
         group, _, choice = found[1].rpartition("/")
         choices = sorted(path.stem for path in (ROOT_CONF / group).glob("*.yaml"))
         if group and choices:
@@ -108,7 +138,7 @@ def _known_keys(config_name: str) -> list[str]:
     keys: list[str] = [path.name for path in ROOT_CONF.iterdir() if path.is_dir() and path.name != "hydra"]
 
     def walk(node: DictConfig, prefix: str) -> None:
-        for key in node:
+        for key in map(str, node):
             keys.append(f"{prefix}{key}")
             if isinstance(child := node._get_node(key), DictConfig):
                 walk(child, f"{prefix}{key}.")

@@ -10,11 +10,21 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("ntil", "torch", "transformers", "accelerate", "tokenizers", "numpy", "pillow", "hydra-core", "omegaconf")
+PACKAGES = (
+    "ntil",
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "numpy",
+    "pillow",
+    "hydra-core",
+    "omegaconf",
+)
 ROOT = Path(__file__).resolve().parents[2]  # the checkout; outside one, git says nothing
 
 
-def provenance(seed: int, data: dict[str, Any], earlier_starts: list[str]) -> dict[str, Any]:
+def provenance(seed: int, data: dict[str, Any], parameters: int, earlier_starts: list[str]) -> dict[str, Any]:
     """The content of provenance.json; `earlier_starts` are the start times of the attempts that this one resumes."""
     return {
         "commit": _git("rev-parse", "HEAD"),
@@ -23,6 +33,7 @@ def provenance(seed: int, data: dict[str, Any], earlier_starts: list[str]) -> di
         "seed": seed,
         "starts": [*earlier_starts, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")],
         "data": data,
+        "parameters": parameters,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "host": {"name": platform.node(), "system": platform.platform(), "machine": platform.machine()},

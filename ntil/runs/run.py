@@ -41,16 +41,18 @@ class Run:
 
         Raises UserError where the folder belongs to another configuration or another process.
         """
-        run = cls(Path(cfg.paths.outputs) / cfg.experiment_name / cfg.name)
+        run = cls(Path(str(cfg.paths.outputs)) / str(cfg.experiment_name) / str(cfg.name))
         run.folder.mkdir(parents=True, exist_ok=True)
         try:
             run._lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(f"{run.folder} is being trained by another process; wait for it, or stop it.") from None
+            raise UserError(
+                f"{run.folder} is being trained by another process; wait for it, or stop it."
+            ) from None
         config = OmegaConf.to_container(cfg, resolve=True)
-        if run.config_path.exists():
+        if run.has_results:
             run._refuse_changes(config)
-        else:
+        else:  # nothing trained yet, so nothing is lost by starting over with these settings
             write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
             write_text(run.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
         return run
@@ -60,9 +62,13 @@ class Run:
         """A finished run, for evaluation and prediction."""
         run = cls(folder)
         if not run.config_path.exists():
-            raise UserError(f"{folder} is not a run folder: it has no config.yaml. Runs live in outputs/<experiment>/.")
+            raise UserError(
+                f"{folder} is not a run folder: it has no config.yaml. Runs live in outputs/<experiment>/."
+            )
         if not (run.folder / "model").exists():
-            raise UserError(f"{folder} has no trained model yet; start its training command again to resume it.")
+            raise UserError(
+                f"{folder} has no trained model yet; start its training command again to resume it."
+            )
         return run
 
     @property
@@ -76,14 +82,22 @@ class Run:
         return config
 
     @property
+    def has_results(self) -> bool:
+        """Whether there is a configuration with something trained under it."""
+        trained = (
+            self.is_complete or (self.folder / "model").exists() or any(self.folder.glob("checkpoints/*"))
+        )
+        return self.config_path.exists() and trained
+
+    @property
     def is_complete(self) -> bool:
         return (self.folder / COMPLETE).exists()
 
-    def record_provenance(self, cfg: DictConfig, data: Mapping[str, Any]) -> None:
+    def record_provenance(self, cfg: DictConfig, data: Mapping[str, Any], parameters: int) -> None:
         """Write provenance.json; `data` describes the data set (folder, hash of its records, counts)."""
         path = self.folder / "provenance.json"
         starts = read_json(path)["starts"] if path.exists() else []
-        write_json(path, provenance(seed=cfg.seed, data=dict(data), earlier_starts=starts))
+        write_json(path, provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier_starts=starts))
 
     def complete(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics.json and then the completion marker."""

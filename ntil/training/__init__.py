@@ -1,5 +1,5 @@
 """The training loop."""
 
-from ntil.training.fit import fit
+from ntil.training.fit import check_settings, fit
 
-__all__ = ["fit"]
+__all__ = ["check_settings", "fit"]

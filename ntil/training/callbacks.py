@@ -1,6 +1,7 @@
 """The log file of a run, and markers that tell a whole checkpoint from a torn one."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ntil.io import read_jsonl, write_jsonl, write_text
+from ntil.io import read_json, read_jsonl, write_json, write_jsonl, write_text
 
 WHOLE = "WHOLE"  # written into a checkpoint's folder after everything else
 # What the Trainer adds to its last log line; timings live in metrics.json.
@@ -38,35 +39,53 @@ class JsonLinesLog(TrainerCallback):
         row = {f"val/{k[5:]}" if k.startswith("eval_") else k: v for k, v in row.items()}
         if row and state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **row}) + "\n")
+                file.write(json.dumps({"step": state.global_step, **_finite(row)}) + "\n")
 
 
 class CheckpointMarker(TrainerCallback):
     """Marks a checkpoint as whole once all its files are written."""
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if state.is_world_process_zero:
             assert args.output_dir is not None
             write_text(Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / WHOLE, "")
 
 
 class Stopwatch(TrainerCallback):
-    """Seconds between the start and the end of training."""
+    """Keeps timing.json: the seconds trained up to the last checkpoint (or the end), over all attempts."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        resumed = state.global_step > 0 and self.path.exists()
+        self._earlier = read_json(self.path)["train_seconds"] if resumed else 0.0
         self._start = time.perf_counter()
 
-    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        self.seconds = time.perf_counter() - self._start
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            seconds = self._earlier + time.perf_counter() - self._start
+            write_json(self.path, {"train_seconds": seconds, "steps": state.global_step})
+
+    on_train_end = on_save
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
     whole = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{WHOLE}")]
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: such values become null, and "not_finite" names them."""
+    bad = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+    return {**row, **dict.fromkeys(bad), "not_finite": bad} if bad else row
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

@@ -7,22 +7,32 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
 from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
-from ntil.io import read_json, write_json
+from ntil.evaluation.settings import EvaluationSettings
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models.adapters import Adapter
 from ntil.runs import Run
+from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch, last_whole_checkpoint
+from ntil.training.progress import TrainingProgress
 from ntil.training.settings import TrainerSettings
 from ntil.training.trainer import NumberTrainer
 
 MODEL = "model"
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Refuse a configuration that cannot work before anything is built or written."""
+    load_settings(TrainerSettings, cfg.trainer, "trainer")
+    load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed must be a whole number from 0 to 2³²−1, not {cfg.seed!r}.")
 
 
 def fit(
@@ -38,29 +48,39 @@ def fit(
 
     cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation.batch_size`, `cfg.seed` and `cfg.logger` are used.
     """
-    settings = TrainerSettings.from_config(cfg.trainer)
+    settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     if (run.folder / MODEL).exists():
         load_weights(model, run.folder / MODEL)
         return
     train = EncodedDataset(
-        read_examples(data, "train", settings.train_examples), data, task, adapter, cache=settings.cache_examples
+        read_examples(data, "train", settings.train_examples),
+        data,
+        task,
+        adapter,
+        cache=settings.cache_examples,
     )
     if len(train) < settings.batch_size:
-        raise UserError(f"trainer.batch_size={settings.batch_size} exceeds the {len(train)} training examples of {data}.")
+        raise UserError(
+            f"trainer.batch_size={settings.batch_size} exceeds the {len(train)} training examples of {data}."
+        )
     validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
 
     def validate() -> dict[str, Any]:
         return score_examples(model, adapter, task, data, validation, cfg.evaluation.batch_size).metrics
 
-    log, watch = JsonLinesLog(run.folder / "train.jsonl"), Stopwatch()
+    log, watch = JsonLinesLog(run.folder / "train.jsonl"), Stopwatch(run.folder / "timing.json")
     checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
     log.rewind(int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0)
-    callbacks: list[TrainerCallback] = [log, CheckpointMarker(), watch]
+    callbacks: list[TrainerCallback] = [log, CheckpointMarker(), watch, TrainingProgress(task.headline)]
     wandb = _prepare_wandb(cfg, run)
     trainer = NumberTrainer(
         model=model,
         args=settings.training_arguments(
-            run.folder / "checkpoints", cfg.seed, cpu=not torch.cuda.is_available(), wandb=wandb, name=cfg.name
+            run.folder / "checkpoints",
+            cfg.seed,
+            cpu=not torch.cuda.is_available(),
+            wandb=wandb,
+            name=cfg.name,
         ),
         train_dataset=train,
         eval_dataset=validation or None,
@@ -69,9 +89,9 @@ def fit(
         loss=loss,
         validate=validate,
     )
-    earlier = read_json(run.folder / "timing.json")["train_seconds"] if (run.folder / "timing.json").exists() else 0.0
+    for shown_twice in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(shown_twice)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    write_json(run.folder / "timing.json", {"train_seconds": earlier + watch.seconds, "steps": settings.max_steps})
     save_model(model, adapter, run.folder / MODEL)
 
 
@@ -94,6 +114,9 @@ def _prepare_wandb(cfg: DictConfig, run: Run) -> bool:
     if cfg.logger.name != "wandb":
         return False
     os.environ.update(
-        WANDB_PROJECT=cfg.logger.project, WANDB_MODE=cfg.logger.mode, WANDB_DIR=str(run.folder), WANDB_SILENT="true"
+        WANDB_PROJECT=cfg.logger.project,
+        WANDB_MODE=cfg.logger.mode,
+        WANDB_DIR=str(run.folder),
+        WANDB_SILENT="true",
     )
     return True

@@ -1,57 +1,41 @@
 """What conf/trainer/*.yaml holds, and its translation to transformers' TrainingArguments."""
 
-import dataclasses
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from transformers import TrainingArguments
+from transformers import SchedulerType, TrainingArguments
 
-from ntil.errors import UserError, did_you_mean
+from ntil.settings import at_least, one_of
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
     """Schema of the trainer config; unknown keys are refused."""
 
-    max_steps: int  # optimiser steps
-    batch_size: int  # examples a device and step, before accumulation
-    accumulation_steps: int
-    learning_rate: float  # the peak
-    schedule: str  # a scheduler name of transformers
-    warmup_share: float  # of max_steps
-    weight_decay: float
-    max_grad_norm: float  # gradients are clipped to this norm; 0 for never
-    precision: str  # fp32, bf16 or fp16
-    log_steps: int
-    eval_steps: int  # steps between validations; 0 for none
-    eval_examples: int  # validation examples that are generated and scored each time
-    save_steps: int  # steps between checkpoints
-    keep_checkpoints: int
+    max_steps: int = at_least(1)  # optimiser steps
+    batch_size: int = at_least(1)  # examples a device and step, before accumulation
+    accumulation_steps: int = at_least(1)
+    learning_rate: float = at_least(0)  # the peak
+    schedule: str = one_of(*(kind.value for kind in SchedulerType))
+    warmup_share: float = at_least(0, below=1)  # of max_steps
+    weight_decay: float = at_least(0)
+    max_grad_norm: float = at_least(0)  # gradients are clipped to this norm; 0 for never
+    precision: str = one_of("fp32", "bf16", "fp16")
+    log_steps: int = at_least(1)
+    eval_steps: int = at_least(0)  # steps between validations; 0 for none
+    eval_examples: int = at_least(1)  # validation examples that are generated and scored each time
+    save_steps: int = at_least(1)  # steps between checkpoints
+    keep_checkpoints: int = at_least(2)  # the last good one survives while the next is written
     cache_examples: bool  # keep encoded examples in memory
-    train_examples: int | None  # use the first so many of the training split; null for all
-    loader_workers: int
-    threads: int | None  # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs side by side
+    train_examples: int | None = at_least(1)  # use the first so many of the training split; null for all
+    loader_workers: int = at_least(0)
+    threads: int | None = at_least(
+        1
+    )  # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs
 
-    @classmethod
-    def from_config(cls, cfg: DictConfig) -> "TrainerSettings":
-        values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-        names = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in names:
-                raise UserError(f"trainer has no setting {key!r}.{did_you_mean(key, names)}")
-        if missing := [name for name in names if name not in values]:
-            raise UserError(f"trainer lacks {', '.join(missing)}.")
-        settings = cls(**values)
-        for name in ("max_steps", "batch_size", "accumulation_steps", "log_steps", "save_steps"):
-            if getattr(settings, name) < 1:
-                raise UserError(f"trainer.{name} must be at least 1, not {getattr(settings, name)}.")
-        if settings.precision not in ("fp32", "bf16", "fp16"):
-            raise UserError(f"trainer.precision must be fp32, bf16 or fp16, not {settings.precision!r}.")
-        return settings
-
-    def training_arguments(self, checkpoints: Path, seed: int, cpu: bool, wandb: bool, name: str) -> TrainingArguments:
+    def training_arguments(
+        self, checkpoints: Path, seed: int, cpu: bool, wandb: bool, name: str
+    ) -> TrainingArguments:
         return TrainingArguments(
             output_dir=str(checkpoints),
             run_name=name,
@@ -75,11 +59,11 @@ class TrainerSettings:
             eval_steps=self.eval_steps or None,
             save_strategy="steps",
             save_steps=self.save_steps,
-            save_total_limit=max(2, self.keep_checkpoints),  # the last good one survives while the next is written
+            save_total_limit=self.keep_checkpoints,
             dataloader_num_workers=self.loader_workers,
             dataloader_drop_last=True,
             dataloader_pin_memory=not cpu,
             remove_unused_columns=False,
             report_to=["wandb"] if wandb else [],
-            disable_tqdm=not sys.stderr.isatty(),
+            disable_tqdm=True,  # we show progress ourselves
         )

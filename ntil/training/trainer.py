@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import Trainer, TrainerControl
 
 from ntil.losses import CrossEntropy, WithCrossEntropy
 
@@ -20,7 +20,11 @@ class NumberTrainer(Trainer):
     """
 
     def __init__(
-        self, *args: Any, loss: CrossEntropy | WithCrossEntropy, validate: Callable[[], dict[str, Any]], **kwargs: Any
+        self,
+        *args: Any,
+        loss: CrossEntropy | WithCrossEntropy,
+        validate: Callable[[], dict[str, Any]],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.loss = loss
@@ -30,7 +34,11 @@ class NumberTrainer(Trainer):
         self._batches = 0
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         labels = inputs.pop("labels")
         keep = inputs["logits_to_keep"]
@@ -56,7 +64,13 @@ class NumberTrainer(Trainer):
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Validation by generation, in place of a loss over an evaluation set."""
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.validate().items() if value is not None}
+        metrics = {
+            f"{metric_key_prefix}_{name}": value
+            for name, value in self.validate().items()
+            if value is not None
+        }
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics

@@ -1,0 +1,55 @@
+# make demo · make test · make test-all · make check · make tables · make bench     (make help says what each does)
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo table tables test test-all check format bench lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY)  ## a virtual environment in .venv with the locked versions
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --disable-pip-version-check --progress-bar off -c requirements.lock -e '.[train,dev]'
+	@touch $@
+
+demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
+	$(MAKE) --no-print-directory table NAME=clock_demo
+
+table: $(READY)  ## one experiment: make table NAME=clock_demo
+	$(RUN) -m experiments.launch $(NAME)
+	$(RUN) -m experiments.collect --experiment $(NAME)
+	$(RUN) -m experiments.plots $(NAME)
+	$(RUN) -m experiments.tables $(NAME)
+
+tables: $(READY)  ## all tables and figures again from results/
+	$(RUN) -m experiments.tables
+	$(RUN) -m experiments.plots
+
+test: $(READY)  ## the tests that take a few minutes
+	$(RUN) -m pytest -q -n auto
+
+test-all: $(READY)  ## all tests
+	$(RUN) -m pytest -q -n auto -m ''
+
+check: $(READY)  ## formatting, lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: $(READY)  ## format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: $(READY)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench.csv
+	$(RUN) -m experiments.bench
+
+lock: $(READY)  ## requirements.lock again from pyproject.toml (needs uv)
+	uv pip compile -q pyproject.toml --extra train --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
+
+clean:  ## remove the environment and caches; never data/ or outputs/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

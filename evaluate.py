@@ -1,0 +1,41 @@
+"""Score a trained run again, from its saved weights.
+
+python evaluate.py run=outputs/runs/clock-tiny-ntil-seed0
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+import data_prep
+from ntil.evaluation import evaluate
+from ntil.evaluation.trained import load_trained
+from ntil.io import write_json
+from ntil.runs.cli import command, prepare_process
+
+
+@command("evaluate")
+def main(cfg: DictConfig) -> None:
+    prepare_process(cfg.threads)
+    trained = load_trained(cfg.run)
+    data = data_prep.ensure(
+        OmegaConf.to_container(trained.config.data, resolve=True), trained.config.paths.data
+    )
+    changes = {name: cfg[name] for name in ("splits", "batch_size", "limit") if cfg[name] is not None}
+    if cfg.splits is not None:
+        changes["optional_splits"] = []
+    settings = OmegaConf.merge(trained.config.evaluation, changes)
+    folder = Path(cfg.output) if cfg.output else trained.folder
+    if not cfg.output and (
+        cfg.splits is not None or cfg.limit is not None
+    ):  # never over the run's own results
+        first = [] if cfg.limit is None else [f"first{cfg.limit}"]
+        folder = folder / "-".join(["evaluation", *settings.splits, *first])
+    metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
+    if folder != trained.folder:
+        write_json(folder / "metrics.json", metrics)
+    print(f"written to {folder}")
+
+
+if __name__ == "__main__":
+    main()

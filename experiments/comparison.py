@@ -1,0 +1,233 @@
+"""From rows of results/ to a table's content: which runs make a row, its means, its difference to the baseline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from experiments import labels
+from experiments.folder import NOT_OVERRIDES
+from experiments.statistics import Array, Difference, Summary, paired_difference, summarise
+from experiments.store import Row, Store
+from ntil.errors import UserError, did_you_mean
+
+Scores = Mapping[tuple[str, str], Mapping[str, Row]]  # (run, split) → item → its row
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """The `table:` node of a preset."""
+
+    rows: str
+    baseline: str
+    splits: tuple[str, ...]
+    metrics: tuple[str, ...]
+    title: str = ""
+    published: str | None = None
+
+    @classmethod
+    def parse(cls, name: str, node: Mapping[str, Any]) -> "TableSpec":
+        known = [field.name for field in fields(cls)]
+        if unknown := [key for key in node if key not in known]:
+            near = did_you_mean(unknown[0], known)
+            raise UserError(
+                f"the table of {name} has no setting {unknown[0]!r}.{near} It has: {', '.join(known)}."
+            )
+        if missing := [key for key in ("rows", "baseline", "splits", "metrics") if not node.get(key)]:
+            raise UserError(f"the table of {name} lacks {', '.join(missing)}.")
+        lists = {key: tuple(str(value) for value in node[key]) for key in ("splits", "metrics")}
+        return cls(**{**node, **lists, "baseline": str(node["baseline"])})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric on a split."""
+
+    split: str
+    metric: str
+    label: str
+    better: str
+    unit: str
+    digits: int
+
+    @property
+    def title(self) -> str:
+        arrow = "↑" if self.better == "higher" else "↓"
+        unit = "" if self.unit in ("", "share") else f" [{self.unit}]"
+        return f"{self.label}{unit} {arrow}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in a row under a column."""
+
+    summary: Summary
+    difference: Difference | None
+    scored: float | None  # share of the items that have a score, 0–1
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A value of the row choice within a group of runs that share everything else."""
+
+    group: str
+    value: str
+    entries: tuple[Entry, ...]
+    is_baseline: bool
+
+    @property
+    def label(self) -> str:
+        name = labels.label(self.value)
+        return f"{name} ({self.group})" if self.group else name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    experiment: str
+    spec: TableSpec
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+    runs: tuple[Row, ...]  # one row of runs.csv for each run behind the table
+    counts: tuple[tuple[str, str], ...]  # (split, number of items), each pair once
+
+
+Members = dict[str, dict[int, str]]  # row value → seed → run
+
+
+def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[str] = ()) -> Comparison:
+    """The table of an experiment; `expected` row values are shown even where they have no run yet."""
+    data = store.runs(experiment)
+    if not data:
+        raise UserError(f"{store.runs_path} has no runs of {experiment!r}; collect them first.")
+    columns = _columns(experiment, spec, data)
+    runs = {row["run"]: row for row in data}
+    values = {(row["run"], row["split"], row["metric"]): row["value"] for row in data}
+    scores = _by_item(store.scores(experiment))
+    rows: list[TableRow] = []
+    for group, members in row_groups(runs, spec.rows).items():
+        order = labels.ordered(list(members), first=[spec.baseline, *expected])
+        grouped = [_row(group, value, members, spec, columns, values, scores) for value in order]
+        rows.extend(_mark_best(grouped, columns))
+    behind = tuple(runs[name] for name in sorted(runs))
+    counts = tuple(sorted({(row["split"], row["count"]) for row in data}))
+    return Comparison(experiment, spec, columns, tuple(rows), behind, counts)
+
+
+def _columns(experiment: str, spec: TableSpec, data: Sequence[Row]) -> tuple[Column, ...]:
+    about = {row["metric"]: row for row in data}
+    if unknown := [metric for metric in spec.metrics if metric not in about]:
+        near = did_you_mean(unknown[0], about)
+        raise UserError(
+            f"the runs of {experiment} have no metric {unknown[0]!r}.{near} They have: {', '.join(about)}."
+        )
+    return tuple(
+        Column(split, metric, row["label"], row["better"], row["unit"], int(row["digits"]))
+        for split in spec.splits
+        for metric in spec.metrics
+        for row in [about[metric]]
+    )
+
+
+def row_groups(runs: Mapping[str, Row], key: str) -> dict[str, Members]:
+    """Runs that differ in the row choice and the seed alone belong together; the name says what sets a group apart."""
+    settings = {run: _other_settings(row, key) for run, row in runs.items()}
+    common = set.intersection(*(set(words) for words in settings.values()))
+    groups: dict[str, Members] = {}
+    for run, row in runs.items():
+        group = ", ".join(word for word in settings[run] if word not in common)
+        seeds = groups.setdefault(group, {}).setdefault(row_value(row, key), {})
+        if (twin := seeds.setdefault(int(row["seed"]), run)) != run:
+            raise UserError(
+                f"{twin} and {run} are the same point of the grid ({key}={row_value(row, key)}, seed {row['seed']}), "
+                "so a mean over seeds would count it twice. Remove one of them from runs.csv, or collect it under "
+                "another experiment_name."
+            )
+    return dict(sorted(groups.items()))
+
+
+def row_value(row: Row, key: str) -> str:
+    """The value of the row choice: a column of runs.csv, or an override such as loss.sigma."""
+    if key in NOT_OVERRIDES:
+        return row[key]
+    typed = dict(word.lstrip("+").partition("=")[::2] for word in row["overrides"].split())
+    return typed.get(key, "default")
+
+
+def _other_settings(row: Row, key: str) -> list[str]:
+    choices = [f"{name}={row[name]}" for name in ("task", "model", "loss") if name != key]
+    return choices + [word for word in row["overrides"].split() if word.lstrip("+").partition("=")[0] != key]
+
+
+def _row(
+    group: str,
+    value: str,
+    members: Members,
+    spec: TableSpec,
+    columns: Sequence[Column],
+    values: Mapping[tuple[str, str, str], str],
+    scores: Scores,
+) -> TableRow:
+    runs, baseline = members.get(value, {}), members.get(spec.baseline, {})
+    entries = []
+    for column in columns:
+        cells = [values.get((run, column.split, column.metric), "") for run in runs.values()]
+        difference = None if value == spec.baseline else _difference(runs, baseline, column, scores)
+        summary = summarise([float(cell) for cell in cells if cell])
+        entries.append(Entry(summary, difference, _scored_share(runs, column, scores)))
+    return TableRow(group, value, tuple(entries), value == spec.baseline)
+
+
+def _difference(
+    ours: Mapping[int, str], baseline: Mapping[int, str], column: Column, scores: Scores
+) -> Difference | None:
+    """Paired over the seeds that both have and the items that all of these runs have."""
+    seeds = sorted(ours.keys() & baseline.keys())
+    tables = [scores.get((runs[seed], column.split), {}) for runs in (ours, baseline) for seed in seeds]
+    items = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
+    if not items:
+        return None
+    pairs = np.array([[_number(table[item].get(column.metric)) for item in items] for table in tables])
+    return paired_difference(pairs[: len(seeds)], pairs[len(seeds) :], column.better)
+
+
+def _scored_share(runs: Mapping[int, str], column: Column, scores: Scores) -> float | None:
+    cells: Array = np.array(
+        [
+            _number(row.get(column.metric))
+            for run in runs.values()
+            for row in scores.get((run, column.split), {}).values()
+        ]
+    )
+    return float(1 - np.isnan(cells).mean()) if cells.size else None
+
+
+def _number(cell: str | None) -> float:
+    return float(cell) if cell else float("nan")
+
+
+def _by_item(rows: Sequence[Row]) -> Scores:
+    result: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        result.setdefault((row["run"], row["split"]), {})[row["item"]] = row
+    return result
+
+
+def _mark_best(rows: list[TableRow], columns: Sequence[Column]) -> list[TableRow]:
+    """Mark the best mean of each column, ties as printed included; nothing where all are equal."""
+    marked = [list(row.entries) for row in rows]
+    for index, column in enumerate(columns):
+        means = [entry[index].summary.mean for entry in marked]
+        known = [round(mean, column.digits) for mean in means if mean is not None]
+        if len(set(known)) < 2:
+            continue
+        best = max(known) if column.better == "higher" else min(known)
+        for entries, mean in zip(marked, means, strict=True):
+            if mean is not None and round(mean, column.digits) == best:
+                old = entries[index]
+                entries[index] = Entry(old.summary, old.difference, old.scored, best=True)
+    return [
+        TableRow(row.group, row.value, tuple(entries), row.is_baseline)
+        for row, entries in zip(rows, marked, strict=True)
+    ]

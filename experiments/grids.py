@@ -1,0 +1,122 @@
+"""A comparison as grids of text cells, the same for Markdown and LaTeX."""
+
+from dataclasses import dataclass
+
+from experiments.comparison import Column, Comparison, Entry
+from experiments.labels import label
+from experiments.published import Published
+from experiments.statistics import Difference
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A titled table; `groups` names what stands over each column, where that is anything."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    groups: tuple[str, ...] = ()
+
+
+def grids(table: Comparison, published: Published | None) -> list[Grid]:
+    """For each split its scores and their differences to the baseline; then the published values in full."""
+    found: list[Grid | None] = []
+    for split in table.spec.splits:
+        indices = [index for index, column in enumerate(table.columns) if column.split == split]
+        found += [_scores(table, split, indices, published), _differences(table, split, indices)]
+    return [grid for grid in [*found, _published(table, published)] if grid is not None]
+
+
+def number(value: float | None, digits: int, sign: bool = False) -> str:
+    if value is None:
+        return MISSING
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    zero = f"{0:.{digits}f}"
+    return zero if text.lstrip("+-") == zero else text.replace("-", "−")
+
+
+def score_text(entry: Entry, digits: int) -> str:
+    """0.870 ± 0.012 (3); one seed has no deviation: 0.870 ± – (1)."""
+    summary = entry.summary
+    if summary.mean is None:
+        return MISSING
+    return f"{number(summary.mean, digits)} ± {number(summary.sd, digits)} ({summary.count})"
+
+
+def difference_text(difference: Difference | None, digits: int) -> str:
+    if difference is None:
+        return MISSING
+    low, high = number(difference.low, digits, sign=True), number(difference.high, digits, sign=True)
+    return f"{number(difference.mean, digits, sign=True)} [{low}, {high}] {difference.verdict}"
+
+
+def _scores(table: Comparison, split: str, indices: list[int], published: Published | None) -> Grid:
+    heads = [_row_head(table)]
+    rows = [[Cell(row.label)] for row in table.rows]
+    for index in indices:
+        column = table.columns[index]
+        heads.append(column.title)
+        for cells, row in zip(rows, table.rows, strict=True):
+            entry = row.entries[index]
+            cells.append(Cell(score_text(entry, column.digits), entry.best))
+        if published is not None and _stands_beside(table, column, published):
+            heads.append(f"published, {published.beside}: {column.title}")
+            for cells, row in zip(rows, table.rows, strict=True):
+                value = published.value(published.beside, row.value, column.metric)
+                cells.append(Cell(number(value, column.digits)))
+    return Grid(f"Scores on {split}", tuple(heads), tuple(tuple(cells) for cells in rows))
+
+
+def _stands_beside(table: Comparison, column: Column, published: Published) -> bool:
+    """The paper has one test set, so its value stands beside the first split only."""
+    return column.split == table.spec.splits[0] and column.metric in published.printed_as
+
+
+def _differences(table: Comparison, split: str, indices: list[int]) -> Grid | None:
+    rows = [row for row in table.rows if not row.is_baseline]
+    if not any(row.entries[index].difference for row in rows for index in indices):
+        return None
+    cells = tuple(
+        (Cell(row.label), *(_difference_cell(row.entries[index], table.columns[index]) for index in indices))
+        for row in rows
+    )
+    heads = (_row_head(table), *(table.columns[index].title for index in indices))
+    return Grid(f"Difference to {label(table.spec.baseline)} on {split}", heads, cells)
+
+
+def _difference_cell(entry: Entry, column: Column) -> Cell:
+    return Cell(difference_text(entry.difference, column.digits))
+
+
+def _published(table: Comparison, published: Published | None) -> Grid | None:
+    if published is None:
+        return None
+    columns = {column.metric: column for column in table.columns if column.metric in published.printed_as}
+    rows = dict.fromkeys([*(row.value for row in table.rows), *(row for _, row, _ in published.values)])
+    cells = tuple(
+        (
+            Cell(label(row)),
+            *(
+                Cell(number(published.value(model, row, metric), column.digits))
+                for model in published.models
+                for metric, column in columns.items()
+            ),
+        )
+        for row in rows
+    )
+    pairs = [(model, column) for model in published.models for column in columns.values()]
+    heads = (_row_head(table), *(column.title for _, column in pairs))
+    models = ("", *(model for model, _ in pairs))
+    return Grid("Published", heads, cells, models) if columns else None
+
+
+def _row_head(table: Comparison) -> str:
+    return table.spec.rows

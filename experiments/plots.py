@@ -1,0 +1,154 @@
+"""Draw the learning curves of experiments from results/ alone.
+
+    python -m experiments.plots                     every experiment with curves in results/
+    python -m experiments.plots clock_demo
+
+Writes results/figures/<experiment>_validation and _training as .png and .svg: a thin line for each seed, a thick one for
+the mean over seeds at the steps that all seeds have, a colour for each loss (the same in every figure). Parts of the
+training loss stand on a logarithmic axis. Made for half a page's width.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.command import guard
+from experiments.comparison import TableSpec, row_groups
+from experiments.curves import draw
+from experiments.presets import grid_values, table_spec
+from experiments.store import Row, Store
+from ntil.errors import UserError, did_you_mean
+from ntil.runs.run import ROOT_CONF
+
+# Logged parts that mean the same in every loss; a weighted total does not.
+PARTS = {
+    "ce": "cross-entropy",
+    "emd": "digit EMD",
+    "relative": "relative deviation",
+    "magnitude": "magnitude deviation",
+}
+VALIDATION_PANELS = 2
+
+Curve = list[tuple[int, float]]  # (step, value), ascending
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One value over steps; lines[choice] holds a curve for each seed."""
+
+    title: str
+    lines: dict[str, list[Curve]]
+    logarithmic: bool = False
+
+
+def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.plots",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "experiments", nargs="*", metavar="NAME", help="experiments (default: all with curves)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
+    )
+    arguments = parser.parse_args(argv)
+    return guard(lambda: plots(arguments.results, arguments.experiments, conf))
+
+
+def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
+    """Returns the exit code 0; UserError where there is nothing to draw."""
+    store = Store(results)
+    collected = store.experiments()
+    for name in names:
+        if name not in collected:
+            near = did_you_mean(name, collected)
+            raise UserError(
+                f"{store.runs_path} has no experiment {name!r}.{near} It has: {', '.join(collected) or '–'}."
+            )
+    written = [path for name in names or collected for path in write_figures(store, name, conf)]
+    if not written:
+        raise UserError(
+            f"{results} holds no curves; `python -m experiments.collect` reads them from outputs/."
+        )
+    for path in written:
+        print(path)
+    return 0
+
+
+def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
+    """A pair of figures for each group of runs that differ in the table's rows and the seed alone."""
+    node = table_spec(name, conf)
+    spec = TableSpec.parse(name, node) if node else None
+    key = spec.rows if spec else "loss"
+    rows, curves = store.runs(name), _curves(store.curves(name))
+    order = [*([spec.baseline] if spec else []), *grid_values(name, key, conf)]
+    labels = {row["metric"]: (row["label"], row["unit"], row["better"]) for row in rows}
+    written = []
+    for group, members in row_groups({row["run"]: row for row in rows}, key).items():
+        suffix = "-" + re.sub(r"[^\w.=-]+", "_", group) if group else ""
+        lines = {value: list(seeds.values()) for value, seeds in members.items()}
+        for kind, panels in (
+            ("validation", validation_panels(lines, curves, labels, spec.metrics if spec else ())),
+            ("training", training_panels(lines, curves)),
+        ):
+            if panels:
+                stem = store.root / "figures" / f"{name}_{kind}{suffix}"
+                written += draw(stem, panels, order)
+    return written
+
+
+def validation_panels(
+    runs: Mapping[str, Sequence[str]],
+    curves: Mapping[tuple[str, str], Curve],
+    labels: Mapping[str, tuple[str, str, str]],
+    wanted: Sequence[str],
+) -> list[Panel]:
+    """The first few of the table's metrics that were validated; without a table, of all."""
+    logged = {key.removeprefix("val/") for _, key in curves if key.startswith("val/")}
+    metrics = [metric for metric in wanted if metric in logged] or sorted(logged)
+    return [
+        Panel(_metric_title(metric, labels), _lines(runs, curves, f"val/{metric}"))
+        for metric in metrics[:VALIDATION_PANELS]
+    ]
+
+
+def training_panels(
+    runs: Mapping[str, Sequence[str]], curves: Mapping[tuple[str, str], Curve]
+) -> list[Panel]:
+    found = [Panel(f"training {title}", _lines(runs, curves, key), True) for key, title in PARTS.items()]
+    return [panel for panel in found if any(value > 0 for value in _values(panel))]
+
+
+def _values(panel: Panel) -> Iterator[float]:
+    return (value for lines in panel.lines.values() for curve in lines for _, value in curve)
+
+
+def _metric_title(metric: str, labels: Mapping[str, tuple[str, str, str]]) -> str:
+    label, unit, better = labels.get(metric, (metric, "", ""))
+    arrow = {"higher": " ↑", "lower": " ↓"}.get(better, "")
+    return f"validation: {label}" + (f" [{unit}]" if unit not in ("", "share") else "") + arrow
+
+
+def _lines(
+    runs: Mapping[str, Sequence[str]], curves: Mapping[tuple[str, str], Curve], key: str
+) -> dict[str, list[Curve]]:
+    found = {
+        value: [curves[run, key] for run in names if (run, key) in curves] for value, names in runs.items()
+    }
+    return {value: lines for value, lines in found.items() if lines}
+
+
+def _curves(rows: Sequence[Row]) -> dict[tuple[str, str], Curve]:
+    result: dict[tuple[str, str], Curve] = {}
+    for row in rows:
+        result.setdefault((row["run"], row["key"]), []).append((int(row["step"]), float(row["value"])))
+    return {name: sorted(curve) for name, curve in result.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""What conf/evaluation/*.yaml holds."""
+
+from dataclasses import dataclass
+
+from ntil.settings import at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """Schema of the evaluation config; unknown keys are refused."""
+
+    splits: list[str]  # scored; the data set must have them
+    optional_splits: list[str]  # scored where the data set has them
+    pictures: bool  # write predictions_<split>.png
+    batch_size: int = at_least(1)
+    limit: int | None = at_least(1)  # score the first so many of each split; null for all

@@ -1,0 +1,254 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from experiments import launch
+from experiments.presets import PlannedRun
+from experiments.progress import Tally, clock, last_step
+
+FAKE = Path(__file__).with_name("fake_train.py")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Desk:
+    """A plan for the fake trainer, and the launcher called in this process."""
+
+    def __init__(self, conf: Path, runs: dict[str, PlannedRun]) -> None:
+        self.conf, self.runs, self.plan = conf, runs, conf.parent / "plan.json"
+        self.manners()
+
+    def manners(self, **manners: str) -> None:
+        runs = {
+            " ".join(run.overrides): {"folder": str(run.folder), "config": run.config}
+            for run in self.runs.values()
+        }
+        self.plan.write_text(json.dumps({"runs": runs, "manners": manners}))
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, str(FAKE), str(self.plan)]
+
+    def launch(self, *words: str) -> int:
+        return launch.main(["demo", *words], self.command, self.conf)
+
+    def run(self, loss: str, seed: int) -> PlannedRun:
+        return self.runs[f"clock-tiny-{loss}-seed{seed}"]
+
+    def spent(self) -> list[dict[str, float]]:
+        found = [run.folder / "spent.json" for run in self.runs.values()]
+        return [json.loads(path.read_text()) for path in found if path.exists()]
+
+
+@pytest.fixture
+def desk(lasting_conf: Path, lasting_runs: dict[str, PlannedRun], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    shutil.rmtree(lasting_conf.parent / "outputs", ignore_errors=True)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(launch, "cores", lambda: 8)
+    return Desk(lasting_conf, lasting_runs)
+
+
+def most_at_once(spent: Sequence[dict[str, float]]) -> int:
+    return max(sum(other["start"] <= one["start"] < other["end"] for other in spent) for one in spent)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(1, "8"), (3, "2"), (4, "2")])
+def test_that_many_run_at_once_and_share_the_cores(desk: Desk, jobs: int, threads: str) -> None:
+    words = ["--jobs", str(jobs)] + (["loss=ce"] if jobs == 1 else [])
+    assert desk.launch(*words) == 0
+    spent = desk.spent()
+    assert len(spent) == (2 if jobs == 1 else 4)
+    assert most_at_once(spent) == jobs
+    assert {(run["threads"], run["mkl"]) for run in spent} == {(threads, threads)}
+
+
+def test_by_default_as_many_at_once_as_there_are_runs_or_cores(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch.torch.cuda, "device_count", lambda: 0)
+    assert desk.launch() == 0
+    assert {run["threads"] for run in desk.spent()} == {"2"}  # 8 cores, 4 runs
+
+
+def test_threads_never_exceed_what_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(launch, "cores", lambda: 8)
+    assert launch.slot_environment(2)(0)["OMP_NUM_THREADS"] == "1"
+
+
+def test_each_slot_gets_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    environment = launch.slot_environment(2)
+    assert [environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in (0, 1)] == ["4", "6"]
+    assert "CUDA_VISIBLE_DEVICES" not in launch.slot_environment(1)(0)
+
+
+def test_complete_runs_are_skipped(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.launch("loss=ce") == 0
+    before = (desk.run("ce", 0).folder / "spent.json").read_text()
+    capsys.readouterr()
+    assert desk.launch() == 0
+    assert "2 of 4 runs are complete already" in (said := capsys.readouterr().err)
+    assert "clock-tiny-ce-seed0" not in said
+    assert (desk.run("ce", 0).folder / "spent.json").read_text() == before
+    assert desk.launch("loss=ntil") == 0
+    assert "2 of 2 runs are complete already" in capsys.readouterr().err
+
+
+def test_a_failing_run_is_reported_and_the_rest_go_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.manners(ce="fail")
+    assert desk.launch("--jobs", "2", "seed=0") == 1
+    said = capsys.readouterr().err
+    log = desk.run("ce", 0).folder.parent / "logs" / "clock-tiny-ce-seed0.log"
+    assert "    error: the loss exploded" in said
+    assert f"failed (exit code 1). The end of {log}" in said
+    assert "1 of 2 runs failed" in said
+    assert desk.run("ntil", 0).is_done
+    desk.manners()
+    capsys.readouterr()
+    assert desk.launch("seed=0") == 0
+    assert log.read_text().count("$ ") == 2  # both attempts are in the log
+
+
+def test_a_first_interrupt_lets_the_runs_save(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.manners(ce="wait", ntil="wait")
+    before = signal.getsignal(signal.SIGINT)
+    runs = [desk.run("ce", 0), desk.run("ntil", 0)]
+    in_a_thread(lambda: [wait_for(lambda: all((r.folder / "pid").exists() for r in runs)), interrupt()])
+    assert desk.launch("--jobs", "2", "seed=0") == 130
+    assert all((run.folder / "saved").exists() for run in runs)
+    assert "0 of 2 runs done. The same command goes on." in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_starts_no_further_run(desk: Desk) -> None:
+    desk.manners(ce="wait", ntil="wait")
+    first = desk.run("ce", 0).folder / "pid"
+    in_a_thread(lambda: [wait_for(first.exists), interrupt()])
+    assert desk.launch("--jobs", "1") == 130
+    assert not desk.run("ntil", 1).folder.exists()
+
+
+def test_a_second_interrupt_kills_runs_that_do_not_listen(desk: Desk) -> None:
+    desk.manners(ce="deaf")
+    pid = desk.run("ce", 0).folder / "pid"
+
+    def twice() -> None:
+        wait_for(lambda: pid.exists() and pid.read_text() != "")
+        interrupt()
+        time.sleep(0.6)
+        interrupt()
+
+    in_a_thread(twice)
+    assert desk.launch("loss=ce", "seed=0") == 130
+    assert not alive(int(pid.read_text()))
+
+
+def test_after_a_kill_the_same_command_goes_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.manners(ce="wait")
+    code = "import sys; from pathlib import Path; from experiments.launch import main; "
+    code += f"sys.exit(main(['demo', 'seed=0', '--jobs', '2'], {desk.command!r}, Path({str(desk.conf)!r})))"
+    launcher = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    pid = desk.run("ce", 0).folder / "pid"
+    wait_for(lambda: pid.exists() and pid.read_text() != "" and desk.run("ntil", 0).is_done)
+    launcher.kill()
+    launcher.wait()
+    orphan = int(pid.read_text())
+    try:
+        assert alive(orphan)
+        assert desk.launch("seed=0") == 1  # the orphan still holds its lock
+        said = capsys.readouterr().err
+        assert "is being trained by another process" in said
+        assert "1 of 2 runs are complete already" in said
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+    wait_for(lambda: not alive(orphan))
+    desk.manners()
+    assert desk.launch("seed=0") == 0
+
+
+def test_list_starts_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.launch("loss=ce", "seed=0") == 0
+    capsys.readouterr()
+    (folder := desk.run("ntil", 0).folder).mkdir(parents=True)
+    (folder / "train.jsonl").write_text('{"step": 7}\n')
+    assert desk.launch("--list") == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "complete" in lines["clock-tiny-ce-seed0"]
+    assert "step 7/20" in lines["clock-tiny-ntil-seed0"]
+    assert "to do" in lines["clock-tiny-ntil-seed1"]
+    assert not desk.run("ntil", 1).folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--jobs", "0"], "--jobs 0"), (["other_demo"], "'other_demo' is no override"), (["los=ce"], "'los'")],
+)
+def test_mistakes_are_one_message(
+    desk: Desk, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert desk.launch(*words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_last_step_reads_over_a_torn_line(tmp_path: Path) -> None:
+    assert last_step(tmp_path) == 0
+    rows = [f'{{"step": {step}, "loss": 1.0}}\n' for step in range(1, 2000)]
+    (tmp_path / "train.jsonl").write_text("".join(rows) + '{"step": 20')
+    assert last_step(tmp_path) == 1999
+
+
+def test_the_time_left_counts_only_what_this_launch_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [PlannedRun(name, tmp_path / name, (), 100, {}) for name in "ab"]
+    (tmp_path / "a").mkdir()
+    log = tmp_path / "a" / "train.jsonl"
+    log.write_text('{"step": 50}\n')  # from an earlier launch
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    tally = Tally(runs, skipped=1)
+    assert tally.left is None
+    now = 1010.0
+    log.write_text('{"step": 75}\n')
+    tally.update(type("Job", (), {"run": runs[0]})())
+    assert tally.left == pytest.approx(50.0)  # a quarter of a run in 10 s, 1.25 runs to go
+    assert str(tally).startswith("1/3 runs done")
+
+
+def test_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.6, 61, 3725)] == ["0:00", "1:00", "1:01", "1:02:05"]
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def in_a_thread(action: Callable[[], object]) -> None:
+    threading.Thread(target=action, daemon=True).start()
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"  # an orphan that nobody has waited for yet is dead all the same

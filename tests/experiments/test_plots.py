@@ -1,0 +1,132 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_factory import exact, realistic, write_run
+
+from experiments.collect import collect
+from experiments.curves import mean_curve, spread
+from experiments.labels import LOSSES, colours
+from experiments.plots import main, training_panels, validation_panels
+
+
+def digests(results: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (results / "figures").iterdir()
+    }
+
+
+def test_figures_come_from_results_alone_and_are_the_same_each_time(
+    outputs: Path, results: Path, conf: Path
+) -> None:
+    import shutil
+
+    realistic(outputs, "demo", {"ce": 0.6, "ntil": 0.8}, seeds=2, items=10)
+    collect(outputs, results)
+    shutil.rmtree(outputs)
+    assert main(["demo", "--results", str(results)], conf) == 0
+    before = digests(results)
+    assert set(before) == {
+        f"demo_{kind}.{ending}" for kind in ("validation", "training") for ending in ("png", "svg")
+    }
+    assert main(["--results", str(results)], conf) == 0
+    assert digests(results) == before
+    svg = (results / "figures" / "demo_training.svg").read_text()
+    assert "<dc:date>" not in svg
+    assert LOSSES["ntil"][1].lower() in svg.lower()
+
+
+def test_panels() -> None:
+    curves = {
+        ("a", "ce"): [(1, 2.0)],
+        ("b", "ce"): [(1, 1.0)],
+        ("b", "emd"): [(1, 0.5)],
+        ("b", "loss"): [(1, 9.0)],
+        ("a", "val/exact"): [(1, 0.1)],
+        ("a", "val/hour"): [(1, 0.1)],
+        ("a", "val/gap"): [(1, 3.0)],
+    }
+    runs = {"ce": ["a"], "ntil": ["b"]}
+    training = training_panels(runs, curves)
+    assert [(panel.title, list(panel.lines)) for panel in training] == [
+        ("training cross-entropy", ["ce", "ntil"]),
+        ("training digit EMD", ["ntil"]),
+    ]
+    labels = {"gap": ("gap, plain", "minutes", "lower"), "exact": ("exact", "share", "higher")}
+    titles = [panel.title for panel in validation_panels(runs, curves, labels, ["gap", "unlogged", "exact"])]
+    assert titles == ["validation: gap, plain [minutes] ↓", "validation: exact ↑"]
+    assert len(validation_panels(runs, curves, {}, [])) == 2
+
+
+def test_mean_over_the_steps_that_all_seeds_have() -> None:
+    assert mean_curve([[(10, 1.0), (20, 2.0), (30, 5.0)], [(10, 3.0), (20, 6.0)]]) == [(10, 2.0), (20, 4.0)]
+
+
+def test_values_that_an_axis_cannot_show_do_no_harm(outputs: Path, results: Path, conf: Path) -> None:
+    logged = [
+        {"step": 1, "ce": float("nan"), "relative": 0.0},
+        {"step": 2, "ce": 1.0, "relative": 0.0, "emd": 0.0},
+    ]
+    write_run(
+        outputs, exact(1), loss="ntil", curves=[*logged, {"step": 3, "ce": 2.0, "relative": 0.1, "emd": 0.0}]
+    )
+    collect(outputs, results)
+    assert main(["--results", str(results)], conf) == 0
+    assert (results / "figures" / "demo_training.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.0, 1.0], [0.0, 1.0]),
+        ([0.5, 0.5], [0.45, 0.55]),
+        ([0.9, 0.5, 0.52], [0.9, 0.46, 0.56]),
+        ([0.0, 0.0, 0.0], [0.0, 0.1, 0.2]),  # not below the panel
+        ([1.0, 0.99], [1.0, 0.9]),  # nor above
+    ],
+)
+def test_spread_by_hand(heights: list[float], expected: list[float]) -> None:
+    assert spread(heights, 0.1, 0.0, 1.0) == pytest.approx(expected)
+
+
+def test_spread_keeps_the_order_and_the_gap() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        heights = random.random(8).tolist()
+        placed = np.array(spread(heights, 0.1, 0.0, 1.0))
+        assert (np.argsort(placed) == np.argsort(heights)).all()
+        assert np.diff(np.sort(placed)).min() > 0.1 - 1e-6
+        assert placed.min() > -1e-6
+        assert placed.max() < 1 + 1e-6
+
+
+def test_a_loss_keeps_its_colour_and_no_two_share_one() -> None:
+    assert colours(["mine", "ntil"])["ntil"] == colours(["ntil", "ce"])["ntil"]
+    shown = colours(
+        [
+            "ce",
+            "emd",
+            "ntil",
+            "ntil_decimal",
+            "ntl_was",
+            "ntl_mse",
+            "gaussian_ce",
+            "dist2",
+            "smmd",
+            "del",
+            "mine",
+        ]
+    )
+    assert len(set(shown.values())) == len(shown)
+
+
+def test_mistakes_are_one_message(
+    outputs: Path, results: Path, conf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--results", str(results)], conf) == 2
+    assert "holds no curves" in capsys.readouterr().err
+    write_run(outputs, exact(1))
+    collect(outputs, results)
+    assert main(["dmeo", "--results", str(results)], conf) == 2
+    assert "Did you mean 'demo'?" in capsys.readouterr().err

@@ -1,0 +1,184 @@
+"""The config folder is the registry: every file in it composes, instantiates, and says how to use it."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from fixtures import REPOSITORY
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ntil.data.task import Task
+from ntil.losses import CrossEntropy, WithCrossEntropy
+from ntil.models.tiny_processor import character_tokenizer
+from ntil.numbers import NumberVocab
+from ntil.runs.cli import _run_name
+from ntil.settings import load_settings
+from ntil.training import check_settings
+from ntil.training.settings import TrainerSettings
+
+CONF = REPOSITORY / "conf"
+FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
+WITH_HEADER = [name for name in FILES if not name.startswith("hydra/")]
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+COMMANDS = ("train", "evaluate", "predict")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def composer() -> Iterator[None]:
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def composed(*overrides: str, config: str = "train") -> DictConfig:
+    return compose(config, overrides=list(overrides), return_hydra_config=config == "train")
+
+
+def batch() -> tuple[NumberVocab, torch.Tensor, torch.Tensor]:
+    """A vocabulary of characters, logits [2, 5, V] and the labels of "3:25" and "12:0"."""
+    tokenizer = character_tokenizer()
+    vocab = NumberVocab.from_tokenizer(tokenizer, vocab_size=len(tokenizer))
+    labels = [
+        [*tokenizer(text).input_ids, end] for text, end in (("3:25", tokenizer.eos_token_id), ("12:0", -100))
+    ]
+    torch.manual_seed(0)
+    return vocab, torch.randn(2, 5, len(tokenizer), requires_grad=True), torch.tensor(labels)
+
+
+@pytest.mark.parametrize("name", choices("loss"))
+def test_every_loss_is_finite_and_connected(name: str) -> None:
+    vocab, logits, labels = batch()
+    cfg = composed(f"loss={name}")
+    loss = instantiate(cfg.loss, vocab=vocab)
+    assert isinstance(loss, CrossEntropy | WithCrossEntropy)
+    parts = loss.parts(logits, labels)
+    parts.total.backward()
+    assert torch.isfinite(parts.total)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad != 0).any()
+    if "number" in cfg.loss and cfg.loss.number is not None:
+        assert parts.total > parts.ce, "the number loss adds nothing"
+
+
+def test_the_losses_differ() -> None:
+    vocab, logits, labels = batch()
+    gradients = {}
+    for name in choices("loss"):
+        torch.manual_seed(1)
+        loss = instantiate(composed(f"loss={name}").loss, vocab=vocab)
+        (gradients[name],) = torch.autograd.grad(loss(logits, labels), logits)
+    for one, other in itertools.combinations(gradients, 2):
+        assert not torch.allclose(gradients[one], gradients[other]), f"{one} and {other}"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_choice_composes(group: str) -> None:
+    assert choices(group)
+    for choice in choices(group):
+        chosen = composed(f"{group}={choice}").hydra.runtime.choices
+        assert choice in {value for key, value in chosen.items() if key.split("@")[0].strip("/") == group}
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_every_preset_names_its_own_experiment_and_real_choices(name: str) -> None:
+    cfg = composed(f"experiment={name}")
+    assert cfg.experiment_name == name
+    check_settings(cfg)
+    for key, values in (cfg.hydra.sweeper.params or {}).items():
+        if key in GROUPS:
+            assert {value.strip() for value in str(values).split(",")} <= set(choices(key))
+    task = instantiate(cfg.task)
+    table = cfg.table
+    assert table.rows in cfg.hydra.sweeper.params
+    assert table.baseline in str(cfg.hydra.sweeper.params[table.rows]).split(",")
+    assert set(table.metrics) <= set(task.metrics)
+    assert set(table.splits) <= {*cfg.evaluation.splits, *cfg.evaluation.optional_splits}
+    if table.published is not None:
+        assert table.published in OmegaConf.load(CONF / "published.yaml")
+
+
+@pytest.mark.parametrize("name", choices("task"))
+def test_every_task_is_a_task(name: str) -> None:
+    task = instantiate(composed(f"task={name}").task)
+    assert isinstance(task, Task)
+    assert task.name == name
+    assert task.headline in task.metrics
+
+
+@pytest.mark.parametrize("name", choices("trainer"))
+def test_every_trainer_fits_the_schema(name: str) -> None:
+    load_settings(TrainerSettings, composed(f"trainer={name}").trainer, "trainer")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_compose(command: str) -> None:
+    assert composed(config=command) is not None
+
+
+@pytest.mark.parametrize("name", WITH_HEADER)
+def test_every_file_opens_with_a_comment(name: str) -> None:
+    lines = [
+        line for line in (CONF / name).read_text(encoding="utf-8").splitlines() if "@package" not in line
+    ]
+    assert lines[0].startswith("# "), "the first line says what the file is for"
+    if name != "published.yaml":
+        assert re.match(r"# python (-m )?[\w.]+ ", lines[0]), f"no command: {lines[0]}"
+
+
+def commands_in(name: str) -> Iterator[tuple[str, list[str]]]:
+    """(entry point, its arguments) of each command in a file's comments or help text."""
+    text = (CONF / name).read_text(encoding="utf-8")
+    for found in re.finditer(
+        r"python (?:-m )?([\w.]+)((?: +(?:-m|--?\w+|[^\s#()…,]+=[^\s#()]*|[a-z_]+)(?=\s|\)|$))+)", text
+    ):
+        yield found[1], re.split(r"\s{2,}[a-zA-Z]", found[2].strip() + "  ")[0].split()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_commands_in_comments_name_what_exists(name: str) -> None:
+    for entry, arguments in commands_in(name):
+        stem = entry.removesuffix(".py")
+        if stem not in COMMANDS:
+            assert (REPOSITORY / entry.split(".")[0] / "__init__.py").exists(), entry
+            continue
+        sweep = [
+            word.split("=", 1)
+            for word in arguments
+            if "=" in word and "hydra" not in word and "…" not in word
+        ]
+        for one in itertools.product(*([f"{k}={value}" for value in v.split(",")] for k, v in sweep)):
+            composed(*one, config=stem)
+
+
+def test_the_comment_check_finds_commands() -> None:
+    found = [argument for name in FILES for entry, arguments in commands_in(name) for argument in arguments]
+    assert {"loss=ntil", "model=tiny", "task=clock", "loss=ce,emd,ntil", "experiment=clock_demo"} <= set(
+        found
+    )
+
+
+def test_headers_show_their_own_choice() -> None:
+    """`loss/ntil.yaml` says `loss=ntil`, not another file's command."""
+    for group in set(GROUPS) - {"data", "trainer", "evaluation"}:
+        for choice in choices(group):
+            head = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").split("\n\n")[0]
+            assert re.search(rf"{group}={choice}\b|launch {choice}\b", head), f"{group}/{choice}"
+
+
+def test_no_path_is_written_into_a_config() -> None:
+    for name in FILES:
+        text = (CONF / name).read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w=])/(home|root|work|tmp|Users|mnt)/", text), name
+    assert Path(composed().paths.data).is_absolute() is False

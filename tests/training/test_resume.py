@@ -1,0 +1,180 @@
+"""A run that was broken off, by kill -9 or by a torn file, ends as if nothing had happened."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from fixtures import REPOSITORY, SMALL, in_folder, losses, run
+from safetensors.torch import load_file
+
+from ntil.io import read_json, read_jsonl, sha256
+from ntil.training.callbacks import WHOLE, JsonLinesLog, last_whole_checkpoint
+
+STEPS = [*SMALL, "trainer.max_steps=6", "trainer.save_steps=2", "trainer.keep_checkpoints=3"]
+WEIGHTS = "model/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(workplace: Path) -> Path:
+    ran = run("train", *STEPS, *in_folder(workplace), "name=uninterrupted")
+    assert ran.code == 0, ran.err
+    return workplace / "outputs" / "runs" / "uninterrupted"
+
+
+def resumed(workplace: Path, name: str) -> Path:
+    ran = run("train", *STEPS, *in_folder(workplace), f"name={name}")
+    assert ran.code == 0, ran.err
+    return workplace / "outputs" / "runs" / name
+
+
+def as_broken_off(uninterrupted: Path, name: str, last: int) -> Path:
+    """The folder as it was after the checkpoint of step `last`, and before the next one was whole."""
+    folder = uninterrupted.with_name(name)
+    shutil.copytree(uninterrupted, folder)
+    for left in ("COMPLETE", "metrics.json", "predictions.jsonl", "timing.json"):
+        (folder / left).unlink()
+    shutil.rmtree(folder / "model")
+    for checkpoint in (folder / "checkpoints").iterdir():
+        if int(checkpoint.name.rsplit("-", 1)[1]) > last:
+            shutil.rmtree(checkpoint)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: uninterrupted", f"name: {name}"))
+    return folder
+
+
+def same_end(one: Path, other: Path) -> None:
+    assert sha256(one / WEIGHTS) == sha256(other / WEIGHTS)
+    first, second = (read_json(folder / "metrics.json")["splits"] for folder in (one, other))
+    assert first == second
+    assert list(read_jsonl(one / "predictions.jsonl")) == list(read_jsonl(other / "predictions.jsonl"))
+
+
+def same_log(one: Path, other: Path) -> None:
+    assert list(read_jsonl(one / "train.jsonl")) == list(read_jsonl(other / "train.jsonl"))
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while last_whole_checkpoint(folder / "checkpoints") is None:
+        assert process.poll() is None, "the run ended before it was killed"
+        assert time.monotonic() < end, "no checkpoint appeared"
+        time.sleep(0.01)
+
+
+def test_killed_in_mid_training_it_resumes_to_the_same_weights(workplace: Path, uninterrupted: Path) -> None:
+    folder = uninterrupted.with_name("killed")
+    command = [sys.executable, str(REPOSITORY / "train.py"), *STEPS, *in_folder(workplace), "name=killed"]
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_checkpoint(folder, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not (folder / "COMPLETE").exists()
+    assert not (folder / "model").exists(), "it was killed too late to show anything"
+    assert resumed(workplace, "killed") == folder
+    same_end(folder, uninterrupted)
+    same_log(folder, uninterrupted)
+    assert len(read_json(folder / "provenance.json")["starts"]) == 2
+
+
+@pytest.mark.parametrize("tear", ["no marker", "truncated", "empty folder", "only the marker's temporary file"])
+def test_a_torn_checkpoint_is_ignored(tear: str, workplace: Path, uninterrupted: Path) -> None:
+    name = f"torn-{tear.split()[-1]}"
+    folder = as_broken_off(uninterrupted, name, last=4)
+    torn = folder / "checkpoints" / "checkpoint-4"
+    (torn / WHOLE).unlink()
+    if tear == "truncated":
+        weights = (torn / "model.safetensors").read_bytes()
+        (torn / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+        (torn / "optimizer.pt").write_bytes(b"")
+    elif tear == "empty folder":
+        shutil.rmtree(torn)
+        torn.mkdir()
+    elif tear.startswith("only"):
+        (torn / f".{WHOLE}.abc").write_text("")
+    assert last_whole_checkpoint(folder / "checkpoints") == folder / "checkpoints" / "checkpoint-2"
+    same_end(resumed(workplace, name), uninterrupted)
+    same_log(folder, uninterrupted)
+
+
+def test_without_any_checkpoint_it_starts_again(workplace: Path, uninterrupted: Path) -> None:
+    folder = as_broken_off(uninterrupted, "fresh", last=0)
+    same_end(resumed(workplace, "fresh"), uninterrupted)
+    same_log(folder, uninterrupted)
+
+
+def test_broken_off_in_evaluation_it_only_evaluates(workplace: Path, uninterrupted: Path) -> None:
+    folder = uninterrupted.with_name("evaluating")
+    before = as_broken_off(uninterrupted, "evaluating", last=6)
+    shutil.copytree(uninterrupted / "model", before / "model")
+    shutil.copy(uninterrupted / "timing.json", before)
+    written = (folder / WEIGHTS).stat().st_mtime_ns
+    same_end(resumed(workplace, "evaluating"), uninterrupted)
+    assert (folder / WEIGHTS).stat().st_mtime_ns == written
+
+
+def test_what_a_killed_save_left_behind_does_no_harm(workplace: Path, uninterrupted: Path) -> None:
+    folder = as_broken_off(uninterrupted, "half-saved", last=6)
+    half = folder / f".model.{os.getpid()}"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    same_end(resumed(workplace, "half-saved"), uninterrupted)
+
+
+def test_the_seconds_of_all_attempts_add_up(workplace: Path, uninterrupted: Path) -> None:
+    """The killed attempt's training time belongs to the run's; a checkpoint of step 4 took some of it."""
+    folder = as_broken_off(uninterrupted, "timed", last=4)
+    resumed(workplace, "timed")
+    whole = read_json(uninterrupted / "timing.json")["train_seconds"]
+    assert read_json(folder / "timing.json")["train_seconds"] > 0.6 * whole
+
+
+@pytest.mark.parametrize("tail", ["", '{"step": 5, "lo', '{"step": 5, "loss": 1.0}', "\x00\x00"])
+def test_a_torn_last_log_line_is_dropped(tail: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [{"step": step, "loss": step / 10} for step in range(1, 5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+    JsonLinesLog(path).rewind(3)
+    assert path.read_text() == "".join(json.dumps(row) + "\n" for row in rows[:3])
+
+
+def test_a_logged_nan_survives_a_resume(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"step": 1, "loss": NaN}\n{"step": 2, "loss": 0.5}\n')
+    JsonLinesLog(path).rewind(1)
+    assert [row["step"] for row in read_jsonl(path)] == [1]
+
+
+def test_the_newest_whole_checkpoint_is_found_by_number(tmp_path: Path) -> None:
+    for step in (9, 10, 100):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / WHOLE).write_text("")
+    (tmp_path / "checkpoint-1000").mkdir()
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-100"
+    assert last_whole_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_every_whole_checkpoint_is_marked_and_old_ones_go(uninterrupted: Path) -> None:
+    kept = sorted((uninterrupted / "checkpoints").iterdir())
+    assert [path.name for path in kept] == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
+    assert all((path / WHOLE).exists() for path in kept)
+
+
+def test_the_log_has_a_row_for_each_step(uninterrupted: Path) -> None:
+    assert sorted(losses(uninterrupted)) == [1, 2, 3, 4, 5, 6]
+    assert len(list(read_jsonl(uninterrupted / "train.jsonl"))) == 6
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(uninterrupted / WEIGHTS).values())
