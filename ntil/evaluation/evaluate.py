@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,9 @@ def score_examples(
                     "parsed": None if parsed is None else str(parsed),
                     "scores": task.score(parsed, example),
                     "tokens": said.tokens,
-                    "probabilities": said.probabilities,
+                    "probabilities": [
+                        p if isfinite(p) else None for p in said.probabilities
+                    ],  # of a diverged model
                     "meta": example.meta,
                 }
             )

@@ -44,7 +44,7 @@ class NumberLoss(nn.Module):
         self.number_format: NumberFormat = number_format
         self.vocab = vocab
         columns = torch.cat([group.token_ids for group in vocab.groups])
-        self._columns = nn.Buffer(columns, persistent=False)
+        self.columns = nn.Buffer(columns, persistent=False)
         # Consecutive ids (most vocabularies have 0–9 in a row) are read as a slice, which is faster than an index.
         first = int(columns[0])
         self._first = first if columns.tolist() == list(range(first, first + len(columns))) else None
@@ -70,9 +70,9 @@ class NumberLoss(nn.Module):
     def number_logits(self, logits: Tensor, labels: Tensor) -> list[Tensor]:
         """[B, T, K] for each token group, in float32 (float64 logits stay so); checks shapes, follows the device."""
         self._check(logits, labels)
-        if self._columns.device != logits.device:
+        if self.columns.device != logits.device:
             self.to(logits.device)
-        columns = gather_columns(logits, self._columns, self._first)
+        columns = gather_columns(logits, self.columns, self._first)
         return list(columns.split([len(group.token_ids) for group in self.vocab.groups], dim=-1))
 
     def groups(self) -> list[tuple[TokenGroup, Tensor, Tensor]]:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.fused import FusedCrossEntropy, can_fuse
 
 BALANCES = ("ce_ratio", "none")
 
@@ -14,14 +15,12 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     logits [B, T, V], labels [B, T] → [] in float32 (float64 logits stay so).
     """
+    rows = logits.flatten(0, -2)
+    rows = rows if rows.dtype == torch.float64 else rows.float()
     targets = labels.flatten()
-    summed = F.cross_entropy(
-        logits.flatten(0, -2).float() if logits.dtype != torch.float64 else logits.flatten(0, -2),
-        targets.clamp(min=-100).masked_fill(targets < 0, -100),
-        ignore_index=-100,
-        reduction="sum",
-    )
-    return summed / (targets >= 0).sum().clamp(min=1)
+    valid = targets >= 0
+    summed = F.cross_entropy(rows, torch.where(valid, targets, -100), ignore_index=-100, reduction="sum")
+    return summed / valid.sum().clamp(min=1)
 
 
 class CrossEntropy(nn.Module):
@@ -43,13 +42,23 @@ class WithCrossEntropy(nn.Module):
     and the default) or the number loss alone (the paper's text). λ = 0.3 and "ce_ratio" are released-code defaults, not
     confirmed as the paper's.
 
+    fused: compute both in one pass with a single gradient buffer, where the logits are float32 or bfloat16; about half
+    the time and memory of F.cross_entropy alone. One backward only. overwrite_logits: let that buffer be the logits
+    themselves, which nothing may need afterwards.
+
         full = WithCrossEntropy(NTIL(vocab))
         full(logits, labels).backward()          # logits [B, T, V] aligned with labels [B, T]; -100 ignored
         full.parts(logits, labels)               # .total .ce .number .emd .relative .magnitude .digits .numbers
     """
 
     def __init__(
-        self, loss: NumberLoss, weight: float = 0.3, balance: str = "ce_ratio", ce_on_digits: bool = True
+        self,
+        loss: NumberLoss,
+        weight: float = 0.3,
+        balance: str = "ce_ratio",
+        ce_on_digits: bool = True,
+        fused: bool = True,
+        overwrite_logits: bool = False,
     ) -> None:
         super().__init__()
         if balance not in BALANCES:
@@ -57,17 +66,17 @@ class WithCrossEntropy(nn.Module):
         if not weight >= 0:
             raise ValueError(f"weight must not be negative, got {weight}.")
         self.loss, self.weight, self.balance, self.ce_on_digits = loss, weight, balance, ce_on_digits
+        self.fused, self.overwrite_logits = fused, overwrite_logits
 
     def extra_repr(self) -> str:
-        return f"weight={self.weight}, balance={self.balance!r}, ce_on_digits={self.ce_on_digits}"
+        return f"weight={self.weight}, balance={self.balance!r}, ce_on_digits={self.ce_on_digits}, fused={self.fused}"
 
     def parts(self, logits: Tensor, labels: Tensor) -> LossParts:
-        """The combined loss with everything that it is made of."""
+        """The combined loss with everything it is made of; on the fused path only `total` carries the graph."""
+        if self.fused and can_fuse(logits):
+            return self._fused_parts(logits, labels)
         number = self.loss(logits, labels)
-        ce_labels = labels
-        if not self.ce_on_digits:
-            ce_labels = labels.masked_fill(self.loss.spans(labels).is_number, -100)
-        ce = cross_entropy(logits, ce_labels)
+        ce = cross_entropy(logits, self._ce_labels(labels))
         scale = ce.detach() / (number.total.detach() + 1e-10) if self.balance == "ce_ratio" else 1.0
         total = ce + self.weight * scale * number.total
         return LossParts(
@@ -76,3 +85,26 @@ class WithCrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.parts(logits, labels).total
+
+    def _ce_labels(self, labels: Tensor) -> Tensor:
+        return labels if self.ce_on_digits else labels.masked_fill(self.loss.spans(labels).is_number, -100)
+
+    def _fused_parts(self, logits: Tensor, labels: Tensor) -> LossParts:
+        """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
+        columns = [c.requires_grad_() for c in self.loss.number_logits(logits.detach(), labels)]
+        wants_gradient = torch.is_grad_enabled() and logits.requires_grad
+        with torch.set_grad_enabled(wants_gradient):
+            number = self.loss.parts(columns, self.loss.spans(labels))
+        gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wants_gradient else None
+        terms = {name: term.detach() for name, term in {"number": number.total, **number.terms}.items()}
+        total, ce = FusedCrossEntropy.apply(
+            logits,
+            self._ce_labels(labels),
+            self.loss.columns,
+            gradient,
+            terms["number"],
+            self.weight,
+            self.balance == "ce_ratio",
+            self.overwrite_logits,
+        )
+        return LossParts(total, {"ce": ce, **terms}, number.digits, number.numbers)

@@ -84,7 +84,9 @@ class NTIL(NumberLoss):
                     terms.relative_deviation(error, target, unit, self.epsilon), numbers
                 )
             if self.beta:
-                parts["magnitude"] = mean_per_sample(terms.magnitude_deviation(error, written, target, unit), numbers)
+                parts["magnitude"] = mean_per_sample(
+                    terms.magnitude_deviation(error, written, target, unit), numbers
+                )
         weights = {"emd": self.gamma, "relative": self.alpha, "magnitude": self.beta}
         parts = {name: part.to(columns[0].dtype) for name, part in parts.items()}
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()

@@ -39,6 +39,7 @@ class TinyAdapter(Adapter):
     def __init__(self, processor: TinyProcessor, image_tokens: int) -> None:
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.image_tokens = image_tokens
+        self._characters: dict[str, int] = self.tokenizer.get_vocab()
         self.pad_token_id, self.eos_token_id = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
 
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
@@ -60,11 +61,10 @@ class TinyAdapter(Adapter):
         self.processor.save_pretrained(folder)
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        if self.tokenizer.unk_token_id in ids:
-            strange = next(c for c in text if c not in self.tokenizer.get_vocab())
+        """Character by character, so that no text can spell a special token."""
+        if strange := next((c for c in text if c not in self._characters), None):
             raise UserError(f"`tiny` writes printable ASCII only and cannot spell {strange!r} of {text!r}.")
-        return ids
+        return [self._characters[c] for c in text]
 
 
 def until_end(token_ids: Tensor, eos_token_id: int) -> list[int]:

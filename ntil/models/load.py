@@ -1,8 +1,11 @@
 """From a model config to (model, adapter), new or from a run's folder."""
 
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import ENDPOINT as HUB
 from huggingface_hub.errors import StrictDataclassError
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel
@@ -53,6 +56,8 @@ def _load_published(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedMod
 
     source = str(folder or cfg.local_folder or cfg.hub_id)
     try:
+        if source == cfg.hub_id:
+            _reach_hub(source, cfg.revision)
         AutoConfig.from_pretrained(
             source, revision=cfg.revision, trust_remote_code=bool(cfg.trust_remote_code)
         )
@@ -64,6 +69,12 @@ def _load_published(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedMod
             f"  no download   model=tiny  trains in minutes on a CPU"
         ) from None
     raise UserError(f"training model={cfg.name} is not supported yet; use model=tiny.")
+
+
+def _reach_hub(hub_id: str, revision: str | None) -> None:
+    """Fail at once where the hub cannot be reached and the model is not cached, instead of after minutes of retries."""
+    if not isinstance(try_to_load_from_cache(hub_id, "config.json", revision=revision), str):
+        urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=10).close()
 
 
 def logit_width(model: PreTrainedModel) -> int:

@@ -97,7 +97,9 @@ class Run:
         """Write provenance.json; `data` describes the data set (folder, hash of its records, counts)."""
         path = self.folder / "provenance.json"
         starts = read_json(path)["starts"] if path.exists() else []
-        write_json(path, provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier_starts=starts))
+        write_json(
+            path, provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier_starts=starts)
+        )
 
     def complete(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics.json and then the completion marker."""

@@ -52,6 +52,12 @@ def fit(
     if (run.folder / MODEL).exists():
         load_weights(model, run.folder / MODEL)
         return
+    checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
+    reached = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+    if checkpoint and reached >= settings.max_steps:  # stopped between the last step and here
+        load_weights(model, checkpoint)
+        save_model(model, adapter, run.folder / MODEL)
+        return
     train = EncodedDataset(
         read_examples(data, "train", settings.train_examples),
         data,
@@ -68,10 +74,14 @@ def fit(
     def validate() -> dict[str, Any]:
         return score_examples(model, adapter, task, data, validation, cfg.evaluation.batch_size).metrics
 
-    log, watch = JsonLinesLog(run.folder / "train.jsonl"), Stopwatch(run.folder / "timing.json")
-    checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
-    log.rewind(int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0)
-    callbacks: list[TrainerCallback] = [log, CheckpointMarker(), watch, TrainingProgress(task.headline)]
+    log = JsonLinesLog(run.folder / "train.jsonl")
+    log.rewind(reached)
+    callbacks: list[TrainerCallback] = [
+        log,
+        CheckpointMarker(),
+        Stopwatch(run.folder / "timing.json"),
+        TrainingProgress(task.headline),
+    ]
     wandb = _prepare_wandb(cfg, run)
     trainer = NumberTrainer(
         model=model,

@@ -1,0 +1,101 @@
+"""Cross-entropy and a number loss in one pass over the logits, with a single gradient buffer.
+
+F.cross_entropy keeps log-probabilities [N, V] for its backward and then writes a gradient [N, V]; a number loss on top
+adds a second gradient of that size. Here the gradient is written once, already in the forward: the softmax in blocks
+of rows that stay in the cache, each row scaled by its weight, then the targets and the number tokens' columns put right.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BLOCK = 2**20  # logits handled at a time: 4 MB in float32, about what a core's cache holds
+DTYPES = (
+    torch.float32,
+    torch.bfloat16,
+)  # float16 would underflow before a loss scaler could help; float64 is for tests
+
+
+def can_fuse(logits: Tensor) -> bool:
+    """Whether these logits take the fused path; torch.compile fuses the plain one by itself."""
+    return logits.dtype in DTYPES and not torch.compiler.is_compiling()
+
+
+class FusedCrossEntropy(torch.autograd.Function):
+    """ce + scale·number with one gradient buffer; the number loss's own gradient comes in ready-made.
+
+    apply(logits [B, T, V], labels [B, T], columns [K], column_gradient [B, T, K] or None, number [], weight, by_ratio,
+    overwrite) → (total, ce), both []; only `total` is differentiable. scale = weight, times ce / (number + 1e-10) where
+    `by_ratio`. `overwrite` writes the gradient over the logits.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        labels: Tensor,
+        columns: Tensor,
+        column_gradient: Tensor | None,
+        number: Tensor,
+        weight: float,
+        by_ratio: bool,
+        overwrite: bool,
+    ) -> tuple[Tensor, Tensor]:
+        rows, targets = logits.detach().reshape(-1, logits.shape[-1]), labels.flatten()
+        valid = targets >= 0
+        row_weight = valid.float() / valid.sum().clamp(min=1)
+        gradient = None
+        if ctx.needs_input_grad[0]:
+            gradient = rows if overwrite else torch.empty_like(rows, memory_format=torch.contiguous_format)
+        negative_log_likelihood = _softmax_blocks(rows, targets.clamp(min=0), row_weight, gradient)
+        ce = (negative_log_likelihood * row_weight).sum()
+        scale = weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
+        if gradient is not None:
+            at_target = targets.clamp(min=0).unsqueeze(1)
+            gradient.scatter_add_(1, at_target, -row_weight.unsqueeze(1).to(gradient.dtype))
+            if column_gradient is not None:
+                limit = torch.finfo(gradient.dtype).max
+                extra = (column_gradient.flatten(0, -2) * scale).clamp(-limit, limit)
+                gradient.index_add_(1, columns, extra.to(gradient.dtype))
+        ctx.gradient, ctx.shape = gradient, logits.shape
+        ctx.mark_non_differentiable(ce)
+        return ce + scale * number, ce
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            raise RuntimeError(
+                "backward through the fused loss a second time; use fused=False to keep its graph."
+            )
+        # Training calls backward on the loss itself: the gradient is 1, and a pass over [N, V] is saved. On a GPU
+        # looking would wait for the device, and the pass is cheap.
+        if grad.device.type != "cpu" or grad.item() != 1.0:
+            gradient.mul_(grad.to(gradient.dtype))
+        return gradient.view(ctx.shape), None, None, None, None, None, None, None
+
+
+def _softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:
+    """−log softmax at the targets [N]; writes row_weight · softmax into `gradient` [N, V], which may be the logits."""
+    rows, width = logits.shape
+    result = torch.empty(rows, dtype=torch.float32, device=logits.device)
+    step = max(1, (BLOCK if logits.device.type == "cpu" else 64 * BLOCK) // width)
+    in_place = gradient is not None and logits.dtype == torch.float32
+    scratch = (
+        None if in_place else torch.empty(min(step, rows), width, dtype=torch.float32, device=logits.device)
+    )
+    for start in range(0, rows, step):
+        block = slice(start, start + step)
+        if in_place:
+            out = gradient[block]  # type: ignore[index]
+        else:
+            assert scratch is not None
+            out = scratch[: len(logits[block])]
+        torch.log_softmax(logits[block].float(), -1, out=out)
+        result[block] = -out.gather(1, targets[block].unsqueeze(1)).squeeze(1)
+        if gradient is not None:
+            out.exp_().mul_(row_weight[block].unsqueeze(1))
+            if not in_place:
+                gradient[block] = out
+    return result
