@@ -114,7 +114,8 @@ def finished(workplace: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_data(finished: Path) -> Path:
     """The folder of the small data set."""
-    return next((finished.parents[2] / "data").iterdir())
+    (manifest,) = (finished.parents[2] / "data").glob("*/manifest.json")
+    return manifest.parent
 
 
 @pytest.fixture(autouse=True)

@@ -250,10 +250,10 @@ def test_what_is_no_trained_run_is_refused(command: str, folder: str, tmp_path: 
     ("command", "missing"), [("evaluate", "run"), ("predict", "run"), ("predict", "input")]
 )
 def test_a_missing_argument_is_named(command: str, missing: str, finished: Path) -> None:
-    given = [f"run={finished}"] if missing == "input" else []
-    refused(
-        run(command, *given, *(["input=a.png"] if (command, missing) == ("predict", "run") else [])), missing
+    given = {"run": f"run={finished}"} | (
+        {"input": f"input={finished / 'predictions_test.png'}"} if command == "predict" else {}
     )
+    refused(run(command, *(word for name, word in given.items() if name != missing)), f"{missing}=")
 
 
 def pictures(folder: Path) -> tuple[list[str], list[str]]:

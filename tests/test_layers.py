@@ -21,10 +21,21 @@ MAY_IMPORT = {
     "ntil/data": {*EVERYONE, "ntil.numbers", "ntil.metrics"},
     "ntil/models": {*EVERYONE, "ntil.numbers", "ntil.data"},
     "ntil/runs": EVERYONE,
-    "ntil/evaluation": {*EVERYONE, "ntil.settings", "ntil.numbers", "ntil.data", "ntil.metrics", "ntil.models", "ntil.runs"},
+    "ntil/evaluation": {
+        *EVERYONE,
+        "ntil.settings",
+        "ntil.numbers",
+        "ntil.data",
+        "ntil.metrics",
+        "ntil.models",
+        "ntil.runs",
+    },
     "ntil/training": {
         *EVERYONE,
-        *(f"ntil.{name}" for name in ("settings", "numbers", "losses", "data", "models", "runs", "evaluation")),
+        *(
+            f"ntil.{name}"
+            for name in ("settings", "numbers", "losses", "data", "models", "runs", "evaluation")
+        ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},
     "data_prep": {*EVERYONE, "ntil.data"},

@@ -31,7 +31,12 @@ SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 6)), min_size=1, ma
 def test_rows_are_unchanged_at_the_right(sizes: list[tuple[int, int]]) -> None:
     batch = collate([row(q, a) for q, a in sizes], PAD)
     longest = max(q + a for q, a in sizes)
-    assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape == (len(sizes), longest)
+    assert (
+        batch["input_ids"].shape
+        == batch["attention_mask"].shape
+        == batch["labels"].shape
+        == (len(sizes), longest)
+    )
     for i, (q, a) in enumerate(sizes):
         expected = row(q, a)
         assert torch.equal(batch["input_ids"][i, longest - q - a :], expected["input_ids"])

@@ -24,7 +24,9 @@ def saved(image: Image.Image, path: Path, **options: object) -> Image.Image:
     return open_image(path)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LA", "RGBA", "I;16", "I", "F", "PA"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LA", "RGBA", "I;16", "I", "F", "PA"]
+)
 def test_every_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
     ending = {"CMYK": "tif", "YCbCr": "tif", "F": "tif", "I": "tif", "PA": "tif"}.get(mode, "png")
     if mode in ("I;16", "I", "F"):

@@ -67,7 +67,11 @@ def test_the_right_answer_scores_full(time: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("text", "truth", "expected"),
     [
-        ("12:00", (11, 59), {"exact": 0, "within_1": 1, "hour": 0, "minute": 0, "gap_circular": 1, "gap_plain": 719}),
+        (
+            "12:00",
+            (11, 59),
+            {"exact": 0, "within_1": 1, "hour": 0, "minute": 0, "gap_circular": 1, "gap_plain": 719},
+        ),
         ("11:59", (12, 0), {"exact": 0, "within_1": 1, "gap_circular": 1, "gap_plain": 719}),
         ("12:30", (0, 30), {"exact": 1, "hour": 1, "minute": 1, "gap_circular": 0, "gap_plain": 0}),
         ("6:00", (12, 0), {"gap_circular": 360, "gap_plain": 360, "minute": 1, "hour": 0}),

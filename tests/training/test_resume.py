@@ -1,6 +1,7 @@
 """A run that was broken off, by kill -9 or by a torn file, ends as if nothing had happened."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -13,8 +14,9 @@ import pytest
 import torch
 from fixtures import REPOSITORY, SMALL, in_folder, losses, run
 from safetensors.torch import load_file
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from ntil.io import read_json, read_jsonl, sha256
+from ntil.io import read_json, read_jsonl, sha256, write_json
 from ntil.training.callbacks import WHOLE, JsonLinesLog, last_whole_checkpoint
 
 STEPS = [*SMALL, "trainer.max_steps=6", "trainer.save_steps=2", "trainer.keep_checkpoints=3"]
@@ -91,7 +93,9 @@ def test_killed_in_mid_training_it_resumes_to_the_same_weights(workplace: Path, 
     assert len(read_json(folder / "provenance.json")["starts"]) == 2
 
 
-@pytest.mark.parametrize("tear", ["no marker", "truncated", "empty folder", "only the marker's temporary file"])
+@pytest.mark.parametrize(
+    "tear", ["no marker", "truncated", "empty folder", "only the marker's temporary file"]
+)
 def test_a_torn_checkpoint_is_ignored(tear: str, workplace: Path, uninterrupted: Path) -> None:
     name = f"torn-{tear.split()[-1]}"
     folder = as_broken_off(uninterrupted, name, last=4)
@@ -111,9 +115,11 @@ def test_a_torn_checkpoint_is_ignored(tear: str, workplace: Path, uninterrupted:
     same_log(folder, uninterrupted)
 
 
-def test_without_any_checkpoint_it_starts_again(workplace: Path, uninterrupted: Path) -> None:
-    folder = as_broken_off(uninterrupted, "fresh", last=0)
-    same_end(resumed(workplace, "fresh"), uninterrupted)
+@pytest.mark.parametrize("last", [0, 2, 4], ids=["no checkpoint", "in an epoch", "at an epoch's end"])
+def test_from_any_checkpoint_it_ends_the_same(last: int, workplace: Path, uninterrupted: Path) -> None:
+    """Four batches make an epoch here."""
+    folder = as_broken_off(uninterrupted, f"from-{last}", last)
+    same_end(resumed(workplace, f"from-{last}"), uninterrupted)
     same_log(folder, uninterrupted)
 
 
@@ -136,11 +142,18 @@ def test_what_a_killed_save_left_behind_does_no_harm(workplace: Path, uninterrup
 
 
 def test_the_seconds_of_all_attempts_add_up(workplace: Path, uninterrupted: Path) -> None:
-    """The killed attempt's training time belongs to the run's; a checkpoint of step 4 took some of it."""
     folder = as_broken_off(uninterrupted, "timed", last=4)
+    write_json(folder / "timing.json", {"train_seconds": 100.0, "steps": 4})
     resumed(workplace, "timed")
-    whole = read_json(uninterrupted / "timing.json")["train_seconds"]
-    assert read_json(folder / "timing.json")["train_seconds"] > 0.6 * whole
+    assert 100 < read_json(folder / "timing.json")["train_seconds"] < 160
+    assert read_json(folder / "metrics.json")["timing"]["train_seconds"] > 100
+
+
+def test_seconds_of_what_is_trained_anew_do_not_count(workplace: Path, uninterrupted: Path) -> None:
+    folder = as_broken_off(uninterrupted, "timed-anew", last=0)
+    write_json(folder / "timing.json", {"train_seconds": 100.0, "steps": 4})
+    resumed(workplace, "timed-anew")
+    assert read_json(folder / "timing.json")["train_seconds"] < 60
 
 
 @pytest.mark.parametrize("tail", ["", '{"step": 5, "lo', '{"step": 5, "loss": 1.0}', "\x00\x00"])
@@ -153,10 +166,15 @@ def test_a_torn_last_log_line_is_dropped(tail: str, tmp_path: Path) -> None:
 
 
 def test_a_logged_nan_survives_a_resume(tmp_path: Path) -> None:
-    path = tmp_path / "train.jsonl"
-    path.write_text('{"step": 1, "loss": NaN}\n{"step": 2, "loss": 0.5}\n')
-    JsonLinesLog(path).rewind(1)
-    assert [row["step"] for row in read_jsonl(path)] == [1]
+    log = JsonLinesLog(tmp_path / "train.jsonl")
+    for step, loss in ((1, math.nan), (2, math.inf), (3, 0.5)):
+        log.on_log(
+            TrainingArguments(str(tmp_path)), TrainerState(global_step=step), TrainerControl(), {"loss": loss}
+        )
+    log.rewind(2)
+    rows = list(read_jsonl(log.path))
+    assert [row["step"] for row in rows] == [1, 2]
+    assert all(row["loss"] is None for row in rows)
 
 
 def test_the_newest_whole_checkpoint_is_found_by_number(tmp_path: Path) -> None:

@@ -55,16 +55,22 @@ class Witness:
         return hashlib.sha256(tensor.detach().numpy().tobytes()).hexdigest()
 
 
-def test_every_loss_starts_alike_and_sees_the_same_batches(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_loss_starts_alike_and_sees_the_same_batches(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = {}
     for name in ("ce", "ntil", "ce seed=1"):
         witness = Witness(monkeypatch)
-        train(workplace, f"alike-{name.replace(' seed=', '')}", *f"loss={name}".split(), "trainer.max_steps=5")
+        train(
+            workplace, f"alike-{name.replace(' seed=', '')}", *f"loss={name}".split(), "trainer.max_steps=5"
+        )
         seen[name] = witness
         monkeypatch.undo()
         monkeypatch.chdir(workplace)
     assert seen["ce"].initial == seen["ntil"].initial
-    assert len(set(seen["ce"].batches)) == len(seen["ce"].batches) >= 5, "an epoch is four batches, each in another order"
+    assert len(set(seen["ce"].batches)) == len(seen["ce"].batches) >= 5, (
+        "an epoch is four batches, each in another order"
+    )
     assert seen["ce"].batches == seen["ntil"].batches
     assert seen["ce seed=1"].initial != seen["ce"].initial
     assert seen["ce seed=1"].batches != seen["ce"].batches
@@ -98,7 +104,9 @@ def rows(count: int, length: int = 4) -> list[dict[str, torch.Tensor]]:
     return [{"input_ids": i, "labels": label} for i, label in zip(ids, labels, strict=True)]
 
 
-def trained_line(tmp_path: Path, batch: int, accumulation: int, loss: Any, steps: int = 3) -> tuple[torch.Tensor, Any]:
+def trained_line(
+    tmp_path: Path, batch: int, accumulation: int, loss: Any, steps: int = 3
+) -> tuple[torch.Tensor, Any]:
     from transformers import TrainingArguments
 
     from ntil.data.dataset import collate
@@ -165,14 +173,24 @@ def test_sgd_takes_the_gradient_of_the_loss(tmp_path: Path) -> None:
 def test_the_parts_of_the_loss_are_logged(finished: Path, workplace: Path) -> None:
     for row in read_jsonl(finished / "train.jsonl"):
         if "loss" in row:
-            assert {"ce", "number", "emd", "relative", "magnitude", "grad_norm", "learning_rate"} <= row.keys()
+            assert {
+                "ce",
+                "number",
+                "emd",
+                "relative",
+                "magnitude",
+                "grad_norm",
+                "learning_rate",
+            } <= row.keys()
             assert row["number"] == pytest.approx(
                 row["emd"] + 0.2 * (row["relative"] + row["magnitude"]), rel=1e-4
             )
             assert row["loss"] == pytest.approx(1.3 * row["ce"], rel=1e-4)  # ce_ratio: CE + 0.3 · CE
     validation = [row for row in read_jsonl(finished / "train.jsonl") if "val/exact" in row]
     assert [row["step"] for row in validation] == [2, 3]
-    assert all("gap_plain" not in key or value is not None for row in validation for key, value in row.items())
+    assert all(
+        "gap_plain" not in key or value is not None for row in validation for key, value in row.items()
+    )
 
 
 class Broken(CrossEntropy):
@@ -191,11 +209,15 @@ def test_a_nan_loss_is_visible_in_the_log(workplace: Path, monkeypatch: pytest.M
     assert (folder / "COMPLETE").exists()
 
 
-def test_only_the_supervised_positions_are_projected(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_supervised_positions_are_projected(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shapes = []
     original = NumberTrainer.compute_loss
 
-    def compute_loss(self: NumberTrainer, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(
+        self: NumberTrainer, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
         longest = int((inputs["labels"] != -100).sum(-1).max())
         loss, outputs = original(self, model, inputs, return_outputs=True)
         shapes.append((outputs.logits.shape[1], longest))

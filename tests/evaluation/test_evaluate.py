@@ -1,0 +1,169 @@
+"""predictions.jsonl and metrics.json tell one story, and odd answers break nothing."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from ntil.data.example import Example, read_examples
+from ntil.errors import UserError
+from ntil.evaluation import evaluate, predict, score_examples, summary
+from ntil.evaluation.draw import draw_predictions
+from ntil.evaluation.generate import Generated, batches
+from ntil.evaluation.trained import Trained, load_trained
+from ntil.io import read_json, read_jsonl
+from tasks.clock import ClockTask, Reading
+
+ODD = ["[/b]", "[red]", "$_$", "$", "a$^b^c$", "\\", "%s {x}", "", "\n\n", "^_" * 20, "[link=x]"]
+
+
+@pytest.fixture(scope="module")
+def trained(finished: Path) -> Trained:
+    return load_trained(finished)
+
+
+def test_metrics_are_the_means_of_the_predictions(finished: Path, small_data: Path) -> None:
+    metrics = read_json(finished / "metrics.json")
+    rows = list(read_jsonl(finished / "predictions.jsonl"))
+    assert {row["split"] for row in rows} == set(metrics["splits"])
+    for split, result in metrics["splits"].items():
+        own = [row for row in rows if row["split"] == split]
+        assert [row["id"] for row in own] == [e.id for e in read_examples(small_data, split)]
+        assert len(own) == result["count"]
+        for name, value in result["metrics"].items():
+            scored = [row["scores"][name] for row in own if row["scores"][name] is not None]
+            assert value == (pytest.approx(sum(scored) / len(scored)) if scored else None)
+
+
+def test_each_prediction_can_be_scored_again(finished: Path, small_data: Path) -> None:
+    task, examples = (
+        ClockTask(),
+        {e.id: e for s in ("test", "heldout_faces") for e in read_examples(small_data, s)},
+    )
+    for row in read_jsonl(finished / "predictions.jsonl"):
+        parsed = task.parse(row["text"])
+        assert row["parsed"] == (None if parsed is None else str(parsed))
+        assert row["scores"] == task.score(parsed, examples[row["id"]])
+        assert row["answer"] == task.answer(examples[row["id"]])
+        assert row["meta"] == examples[row["id"]].meta
+
+
+def test_tokens_have_probabilities(finished: Path) -> None:
+    for row in read_jsonl(finished / "predictions.jsonl"):
+        assert "".join(row["tokens"]) == row["text"]
+        assert len(row["tokens"]) == len(row["probabilities"]) <= 8
+        assert all(0 < p <= 1 for p in row["probabilities"])
+
+
+def test_a_picture_of_each_split(finished: Path) -> None:
+    for split in ("test", "heldout_faces"):
+        with Image.open(finished / f"predictions_{split}.png") as drawn:
+            assert min(drawn.size) > 400
+            assert len(drawn.convert("RGB").getcolors(1 << 20) or []) > 50
+
+
+def test_the_batch_size_changes_no_answer(trained: Trained, small_data: Path) -> None:
+    examples = read_examples(small_data, "test")
+    one, many = (
+        score_examples(trained.model, trained.adapter, trained.task, small_data, examples, size)
+        for size in (1, 4)
+    )
+    assert [row["text"] for row in one.rows] == [row["text"] for row in many.rows]
+    assert one.metrics == many.metrics
+
+
+def settings(**changes: Any) -> Any:
+    plain = {"splits": ["test"], "optional_splits": [], "batch_size": 4, "limit": 2, "pictures": False}
+    return OmegaConf.create({**plain, **changes})
+
+
+def scored(trained: Trained, data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
+    parts = (trained.model, trained.adapter, trained.task, data)
+    return evaluate(*parts, settings(**changes), folder, report=lambda _: None)
+
+
+def test_splits_limits_and_pictures_are_heeded(trained: Trained, small_data: Path, tmp_path: Path) -> None:
+    result = scored(trained, small_data, tmp_path, splits=["val"], optional_splits=["test", "nowhere"])
+    assert {name: split["count"] for name, split in result["splits"].items()} == {"val": 2, "test": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"splits": ["tset"]}, {"splits": ["test", "vall"]}, {"limt": 3}, {"limit": 0}]
+)
+def test_mistakes_are_refused(
+    changes: dict[str, Any], trained: Trained, small_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError):
+        scored(trained, small_data, tmp_path, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diverged_model_is_scored_and_not_a_crash(
+    trained: Trained, small_data: Path, tmp_path: Path
+) -> None:
+    weights = trained.model.get_output_embeddings().weight
+    before = weights.detach().clone()
+    try:
+        with torch.no_grad():
+            weights.fill_(float("nan"))
+        result = scored(trained, small_data, tmp_path)
+    finally:
+        with torch.no_grad():
+            weights.copy_(before)
+    assert result["splits"]["test"]["metrics"]["exact"] == 0
+
+
+def row(text: str) -> dict[str, Any]:
+    example = Example("x", "test", {"hour": 3, "minute": 25})
+    return {"text": text, "answer": "3:25", "scores": ClockTask().score(ClockTask().parse(text), example)}
+
+
+def test_odd_answers_are_drawn(small_data: Path, tmp_path: Path) -> None:
+    examples = read_examples(small_data, "train")[: len(ODD)]
+    draw_predictions(ClockTask(), small_data, examples, [row(text) for text in ODD], tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_odd_answers_and_names_are_printed_as_they_are(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = iter(ODD)
+    names = [f"{i}[b]$_$.png" for i in range(len(ODD))]
+    for name in names:
+        Image.new("RGB", (16, 16)).save(tmp_path / name)
+    (tmp_path / "bad[b].png").write_text("")
+
+    def said(_model: Any, _adapter: Any, questions: list[Any], _tokens: int) -> list[Generated]:
+        chosen = [next(texts) for _ in questions]
+        return [Generated(text, list(text), [0.5] * len(text)) for text in chosen]
+
+    monkeypatch.setattr(predict, "generate", said)
+    monkeypatch.setenv("COLUMNS", "400")
+    failed = predict.predict(trained, predict.find_pictures(tmp_path), tmp_path / "out[b]" / "a.png", 4)
+    assert [path.name for path in failed] == ["bad[b].png"]
+    out = re.sub(r"\s+", "", capsys.readouterr().out)
+    for shown in (*names, "bad[b].png", "out[b]", "[/b]", "[red]"):
+        assert shown in out
+
+
+def test_readings_of_real_answers_are_parsed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "generate", lambda *_: [Generated("3:25", list("3:25"), [0.9] * 4)])
+    (answered,) = predict.answer(trained, [(Path("a.png"), Image.new("RGB", (8, 8)))], 1)
+    assert answered.parsed == Reading(3, 25)
+
+
+def test_a_summary_says_what_is_missing() -> None:
+    task = ClockTask()
+    line = summary(task, dict.fromkeys(task.metrics) | {"exact": 0.5})
+    assert line.startswith("exact 0.500")
+    assert line.count("–") == len(task.metrics) - 1
+
+
+def test_batches_cover_everything_once() -> None:
+    for count in (0, 1, 4, 5, 9):
+        assert [i for span in batches(count, 4) for i in span] == list(range(count))
