@@ -4,11 +4,33 @@ from collections.abc import Callable
 
 from ntil.losses.base import LossParts, NumberLoss
 from ntil.losses.combine import CrossEntropy, WithCrossEntropy
+from ntil.losses.del_loss import DEL
+from ntil.losses.dist2 import DIST2
 from ntil.losses.emd import EMD
+from ntil.losses.gaussian_ce import GaussianCE
 from ntil.losses.ntil import NTIL
+from ntil.losses.ntl_mse import NTLMSE
+from ntil.losses.ntl_number import NTLNumber
+from ntil.losses.ntl_was import NTLWAS
+from ntil.losses.smmd import SMMD
 from ntil.numbers import NumberVocab
 
-__all__ = ["EMD", "NTIL", "CrossEntropy", "LossParts", "NumberLoss", "WithCrossEntropy", "build_loss"]
+__all__ = [
+    "DEL",
+    "DIST2",
+    "EMD",
+    "NTIL",
+    "NTLMSE",
+    "NTLWAS",
+    "SMMD",
+    "CrossEntropy",
+    "GaussianCE",
+    "LossParts",
+    "NTLNumber",
+    "NumberLoss",
+    "WithCrossEntropy",
+    "build_loss",
+]
 
 
 def build_loss(

@@ -37,6 +37,10 @@ class NumberLoss(nn.Module):
     labels below 0 (such as -100) are ignored. V may exceed the vocabulary's size (padded models), not fall short of it.
     """
 
+    needs_normaliser = (
+        False  # whether the loss depends on the logits of other tokens, through their log Σ exp
+    )
+
     def __init__(self, vocab: NumberVocab, number_format: NumberFormat = "digits") -> None:
         super().__init__()
         if number_format not in ("digits", "decimal"):
@@ -56,11 +60,16 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        return self.parts(self.number_logits(logits, labels), self.spans(labels))
+        columns = self.number_logits(logits, labels)
+        normaliser = logits.to(columns[0].dtype).logsumexp(-1) if self.needs_normaliser else None
+        return self.parts(columns, self.spans(labels), normaliser)
 
-    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
-        """The loss from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers."""
-        raise NotImplementedError(f"{type(self).__name__} must implement parts(columns, spans)")
+    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
+        """The loss from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.
+
+        normaliser: log Σ exp of all V logits [B, T], for a class with `needs_normaliser`; None for the others.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement parts(columns, spans, normaliser)")
 
     def spans(self, labels: Tensor) -> Spans:
         """The numbers in labels [B, T]."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ntil.losses.base import LossParts, NumberLoss
 from ntil.losses.fused import FusedCrossEntropy, can_fuse
 
-BALANCES = ("ce_ratio", "none")
+BALANCES = ("ce_ratio", "none", "digit_share")
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -38,7 +38,8 @@ class WithCrossEntropy(nn.Module):
     """CE + λ·loss: what one trains with.
 
     weight: λ. balance: "ce_ratio" scales the number loss to the cross-entropy's size, λ·sg[CE / (L + 1e-10)]·L (sg: no
-    gradient); "none" adds λ·L. ce_on_digits: whether number tokens also get cross-entropy (the released code's way,
+    gradient); "none" adds λ·L; "digit_share" adds λ·s·L with s the share of number tokens among the supervised ones, and
+    where they get no cross-entropy, weighs CE on the others by 1 − s. ce_on_digits: whether number tokens also get cross-entropy (the released code's way,
     and the default) or the number loss alone (the paper's text). λ = 0.3 and "ce_ratio" are released-code defaults, not
     confirmed as the paper's.
 
@@ -73,12 +74,15 @@ class WithCrossEntropy(nn.Module):
 
     def parts(self, logits: Tensor, labels: Tensor) -> LossParts:
         """The combined loss with everything it is made of; on the fused path only `total` carries the graph."""
-        if self.fused and can_fuse(logits):
+        if self.fused and can_fuse(logits) and not self.loss.needs_normaliser:
             return self._fused_parts(logits, labels)
         number = self.loss(logits, labels)
-        ce = cross_entropy(logits, self._ce_labels(labels))
-        scale = ce.detach() / (number.total.detach() + 1e-10) if self.balance == "ce_ratio" else 1.0
-        total = ce + self.weight * scale * number.total
+        is_number = self.loss.spans(labels).is_number
+        ce = cross_entropy(logits, self._ce_labels(labels, is_number))
+        ce_weight, weight = self._weights(labels, is_number)
+        if self.balance == "ce_ratio":
+            weight = weight * ce.detach() / (number.total.detach() + 1e-10)
+        total = ce_weight * ce + weight * number.total
         return LossParts(
             total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
         )
@@ -86,24 +90,32 @@ class WithCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.parts(logits, labels).total
 
-    def _ce_labels(self, labels: Tensor) -> Tensor:
-        return labels if self.ce_on_digits else labels.masked_fill(self.loss.spans(labels).is_number, -100)
+    def _ce_labels(self, labels: Tensor, is_number: Tensor) -> Tensor:
+        return labels if self.ce_on_digits else labels.masked_fill(is_number, -100)
+
+    def _weights(self, labels: Tensor, is_number: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """Of the cross-entropy and of the number loss, before the ratio."""
+        if self.balance != "digit_share":
+            return 1.0, self.weight
+        share = is_number.sum() / (labels >= 0).sum().clamp(min=1)
+        return (1.0 if self.ce_on_digits else 1.0 - share), self.weight * share
 
     def _fused_parts(self, logits: Tensor, labels: Tensor) -> LossParts:
         """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
         columns = [c.requires_grad_() for c in self.loss.number_logits(logits.detach(), labels)]
         wants_gradient = torch.is_grad_enabled() and logits.requires_grad
+        spans = self.loss.spans(labels)
         with torch.set_grad_enabled(wants_gradient):
-            number = self.loss.parts(columns, self.loss.spans(labels))
+            number = self.loss.parts(columns, spans)
         gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wants_gradient else None
         terms = {name: term.detach() for name, term in {"number": number.total, **number.terms}.items()}
         total, ce = FusedCrossEntropy.apply(
             logits,
-            self._ce_labels(labels),
+            self._ce_labels(labels, spans.is_number),
             self.loss.columns,
             gradient,
             terms["number"],
-            self.weight,
+            self._weights(labels, spans.is_number),
             self.balance == "ce_ratio",
             self.overwrite_logits,
         )

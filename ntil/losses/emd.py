@@ -20,6 +20,6 @@ class EMD(NTIL):
     ) -> None:
         super().__init__(vocab, sigma=sigma, alpha=0.0, beta=0.0, number_format=number_format)
 
-    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
+    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
         parts = super().parts(columns, spans)
         return LossParts(parts.total, {"emd": parts.emd}, parts.digits, parts.numbers)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ntil.numbers import Spans
+
 GRADIENT_LIMIT = 1e30  # keeps the chain rule finite behind a number's leading digits; see `widen`
 
 
@@ -81,6 +83,12 @@ def power_of_ten(exponent: Tensor) -> Tensor:
     dtype = wide_dtype(exponent.device)
     limit = 300.0 if dtype == torch.float64 else 37.0
     return torch.pow(10.0, exponent.to(dtype).clamp(-limit, limit))
+
+
+def leading_scale(spans: Spans) -> Tensor:
+    """[B, T] 10^place of each token's last digit in units of its number's leading place; 0 where it is no number token."""
+    scale = power_of_ten(spans.place - spans.lead.gather(-1, spans.number))
+    return torch.where(spans.is_number, scale, 0.0)
 
 
 def digit_emd(probabilities: Tensor, digit: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ def can_fuse(logits: Tensor) -> bool:
 
 
 class FusedCrossEntropy(torch.autograd.Function):
-    """ce + scale·number with one gradient buffer; the number loss's own gradient comes in ready-made.
+    """Cross-entropy plus a number loss with one gradient buffer; the number loss's own gradient comes in ready-made.
 
-    apply(logits [B, T, V], labels [B, T], columns [K], column_gradient [B, T, K] or None, number [], weight, by_ratio,
-    overwrite) → (total, ce), both []; only `total` is differentiable. scale = weight, times ce / (number + 1e-10) where
-    `by_ratio`. `overwrite` writes the gradient over the logits.
+    apply(logits [B, T, V], labels [B, T], columns [K], column_gradient [B, T, K] or None, number [], (w_ce, w_number),
+    by_ratio, overwrite) → (total, ce), both []; only `total` = w_ce·ce + w_number·number is differentiable, w_number times
+    ce / (number + 1e-10) where `by_ratio`. `overwrite` writes the gradient over the logits.
     """
 
     @staticmethod
@@ -38,29 +38,30 @@ class FusedCrossEntropy(torch.autograd.Function):
         columns: Tensor,
         column_gradient: Tensor | None,
         number: Tensor,
-        weight: float,
+        weights: tuple[Tensor | float, Tensor | float],
         by_ratio: bool,
         overwrite: bool,
     ) -> tuple[Tensor, Tensor]:
         rows, targets = logits.detach().reshape(-1, logits.shape[-1]), labels.flatten()
         valid = targets >= 0
+        ce_weight, weight = weights
         row_weight = valid.float() / valid.sum().clamp(min=1)
         gradient = None
         if ctx.needs_input_grad[0]:
             gradient = rows if overwrite else torch.empty_like(rows, memory_format=torch.contiguous_format)
-        negative_log_likelihood = _softmax_blocks(rows, targets.clamp(min=0), row_weight, gradient)
-        ce = (negative_log_likelihood * row_weight).sum()
+        nll = _softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, gradient)
+        ce = (nll * row_weight).sum()
         scale = weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
         if gradient is not None:
             at_target = targets.clamp(min=0).unsqueeze(1)
-            gradient.scatter_add_(1, at_target, -row_weight.unsqueeze(1).to(gradient.dtype))
+            gradient.scatter_add_(1, at_target, -(row_weight * ce_weight).unsqueeze(1).to(gradient.dtype))
             if column_gradient is not None:
                 limit = torch.finfo(gradient.dtype).max
                 extra = (column_gradient.flatten(0, -2) * scale).clamp(-limit, limit)
                 gradient.index_add_(1, columns, extra.to(gradient.dtype))
         ctx.gradient, ctx.shape = gradient, logits.shape
         ctx.mark_non_differentiable(ce)
-        return ce + scale * number, ce
+        return ce_weight * ce + scale * number, ce
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:

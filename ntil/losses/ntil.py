@@ -72,7 +72,7 @@ class NTIL(NumberLoss):
             f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, {self.vocab}"
         )
 
-    def parts(self, columns: list[Tensor], spans: Spans) -> LossParts:
+    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
         digits, numbers = spans.width.sum(-1), (spans.length > 0).sum(-1)  # [B]
         parts: dict[str, Tensor] = {}
         if self.gamma:
@@ -163,8 +163,7 @@ class NTIL(NumberLoss):
                 columns[i], values, self.tau, self.noise_scale, self.construction == "straight_through"
             )
             predicted = predicted + torch.where(spans.group == i, value, 0.0)
-        scale = terms.power_of_ten(spans.place - spans.lead.gather(-1, spans.number))
-        scale = torch.where(spans.is_number, scale, 0.0)
+        scale = terms.leading_scale(spans)
         empty = torch.zeros_like(scale)
         error = empty.scatter_add(-1, spans.number, scale * (predicted - spans.value))
         target = empty.scatter_add(-1, spans.number, scale * spans.value)

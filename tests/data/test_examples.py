@@ -54,7 +54,7 @@ def test_a_missing_split_is_answered_with_those_there_are(tmp_path: Path) -> Non
 def test_an_unfinished_data_set_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "records.jsonl", [record()])
     for read in (read_manifest, lambda root: read_examples(root, "test")):
-        with pytest.raises(UserError, match="manifest.json is missing"):
+        with pytest.raises(UserError, match=r"manifest\.json is missing"):
             read(tmp_path)
 
 

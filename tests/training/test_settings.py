@@ -26,7 +26,7 @@ def changed(**values: Any) -> DictConfig:
 
 
 def test_unknown_keys_are_refused_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="'max_stps'.*Did you mean 'max_steps'"):
+    with pytest.raises(UserError, match=r"'max_stps'.*Did you mean 'max_steps'"):
         load(changed(max_stps=3))
 
 

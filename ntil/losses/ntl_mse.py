@@ -1,0 +1,26 @@
+"""NTL-MSE: squared error of the expected value (ICML 2025, arXiv 2411.02083)."""
+
+from torch import Tensor
+
+from ntil.losses.token_level import Candidates, TokenLevelLoss, number_mass, reweighed
+from ntil.numbers import NumberVocab
+
+
+class NTLMSE(TokenLevelLoss):
+    """(Σ_j p_j·V_j − y)². Its minimum is not only at the truth: half 1 and half 3 count as a perfect 2.
+
+    reweigh: as for NTL-WAS. Published use: CE + 0.3·NTL.
+    """
+
+    name = "ntl"
+
+    def __init__(self, vocab: NumberVocab, tokens: str = "digits", reweigh: bool = False) -> None:
+        super().__init__(vocab, tokens)
+        self.needs_normaliser = reweigh
+
+    def per_token(self, candidates: Candidates, normaliser: Tensor | None) -> Tensor:
+        loss = (candidates.logits.softmax(-1) * candidates.distance).sum(-1).square()
+        if normaliser is None:
+            return loss
+        largest = (candidates.values.amax() - candidates.values.amin()).square()
+        return reweighed(loss, number_mass(candidates.logits, normaliser), largest)
