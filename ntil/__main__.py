@@ -20,16 +20,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     explain.add_argument("target", help="the true number as text, such as 0.98")
     explain.add_argument("predictions", nargs="+", help="what a model might write instead")
-    explain.add_argument("--tokenizer", type=Path, help="tokenizer.json, or a folder with one; default: characters")
-    explain.add_argument("--sure", type=float, default=0.999, help="probability of each predicted token (default 0.999)")
-    explain.add_argument("--png", type=Path, default=Path("explain.png"), help="where the picture goes (explain.png)")
+    explain.add_argument(
+        "--tokenizer", type=Path, help="tokenizer.json, or a folder with one; default: characters"
+    )
+    explain.add_argument(
+        "--sure", type=float, default=0.999, help="probability of each predicted token (default 0.999)"
+    )
+    explain.add_argument(
+        "--png", type=Path, default=Path("explain.png"), help="where the picture goes (explain.png)"
+    )
     options = parser.parse_args(arguments)
     try:
         from ntil.explain import run
 
         run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
     except ImportError as error:
-        print(f"error: `explain` draws with the train extra: pip install 'ntil[train]' ({error}).", file=sys.stderr)
+        print(
+            f"error: `explain` draws with the train extra: pip install 'ntil[train]' ({error}).",
+            file=sys.stderr,
+        )
         return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

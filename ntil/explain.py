@@ -75,7 +75,9 @@ def run(target: str, predictions: Sequence[str], tokenizer: Path | None, sure: f
 def _characters() -> tuple[NumberVocab, Encode]:
     def encode(text: str) -> list[int]:
         if strange := [c for c in text if c not in CHARACTERS]:
-            raise UserError(f"{text!r} holds {strange[0]!r}; write digits and {''.join(CHARACTERS[10:])}, or pass --tokenizer.")
+            raise UserError(
+                f"{text!r} holds {strange[0]!r}; write digits and {''.join(CHARACTERS[10:])}, or pass --tokenizer."
+            )
         return [CHARACTERS.index(c) for c in text]
 
     return NumberVocab.from_texts(CHARACTERS), encode
@@ -106,7 +108,10 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Parts of each loss on one prediction; "CE" has its total alone."""
     logits, labels = _logits(torch.tensor(written), size, sure), torch.tensor([label])
-    return {"CE": CrossEntropy().parts(logits, labels), **{n: loss(logits, labels) for n, loss in contestants.items()}}
+    return {
+        "CE": CrossEntropy().parts(logits, labels),
+        **{n: loss(logits, labels) for n, loss in contestants.items()},
+    }
 
 
 def _terms(target: str, rows: dict[str, dict[str, Any]]) -> Table:
@@ -116,7 +121,9 @@ def _terms(target: str, rows: dict[str, dict[str, Any]]) -> Table:
     for (prediction, parts), name in itertools.product(rows.items(), ("NTIL", "NTIL decimal")):
         found = parts[name]
         values = (found.emd, found.relative, found.magnitude, found.total)
-        table.add_row(prediction, "decimal" if "decimal" in name else "digits", *(f"{float(v):.3f}" for v in values))
+        table.add_row(
+            prediction, "decimal" if "decimal" in name else "digits", *(f"{float(v):.3f}" for v in values)
+        )
     return table
 
 
@@ -138,7 +145,11 @@ def _reading(rows: dict[str, dict[str, Any]], target: str) -> str:
     near = sorted(wrong, key=lambda p: abs(float(p) - float(target)))
     lines = [f"By value, {near[0]} is nearest to {target}. Losses that score it lowest of the wrong ones:"]
     best = [n for n in rows[target] if min(wrong, key=lambda p, n=n: float(rows[p][n].total)) == near[0]]
-    tied = [n for n in best if sum(float(rows[p][n].total) <= float(rows[near[0]][n].total) + 1e-9 for p in wrong) > 1]
+    tied = [
+        n
+        for n in best
+        if sum(float(rows[p][n].total) <= float(rows[near[0]][n].total) + 1e-9 for p in wrong) > 1
+    ]
     lines.append("  " + (", ".join(n for n in best if n not in tied) or "none"))
     return "\n".join(lines)
 
@@ -170,12 +181,18 @@ def _draw(
         for prediction in marked:
             if prediction in texts:
                 at = texts.index(prediction)
-                axis.plot(values[at], curve[at], "o", ms=4, color="#00795a" if prediction == target else "#b34700")
-                axis.annotate(prediction, (values[at], curve[at]), xytext=(3, 3), textcoords="offset points", fontsize=7)
+                axis.plot(
+                    values[at], curve[at], "o", ms=4, color="#00795a" if prediction == target else "#b34700"
+                )
+                axis.annotate(
+                    prediction, (values[at], curve[at]), xytext=(3, 3), textcoords="offset points", fontsize=7
+                )
         axis.set_title(name, fontsize=10, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=7)
-    figure.suptitle(f"Each loss over all predictions, truth {target}; the x axis is the predicted value", fontsize=11)
+    figure.suptitle(
+        f"Each loss over all predictions, truth {target}; the x axis is the predicted value", fontsize=11
+    )
     with atomic_open(png, "wb") as file:
         figure.savefig(file, format="png", dpi=110)
     plt.close(figure)

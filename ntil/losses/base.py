@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ntil.losses.functional import gather_columns
+from ntil.losses.functional import computing_dtype, gather_columns
 from ntil.numbers import NumberVocab, Spans, number_spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
@@ -81,8 +81,12 @@ class NumberLoss(nn.Module):
         self._check(logits, labels)
         if self.columns.device != logits.device:
             self.to(logits.device)
-        columns = gather_columns(logits, self.columns, self._first)
-        return list(columns.split([len(group.token_ids) for group in self.vocab.groups], dim=-1))
+        return self.split(gather_columns(logits, self.columns, self._first))
+
+    def split(self, columns: Tensor) -> list[Tensor]:
+        """[B, T, all number tokens] → [B, T, K] for each group, in the computing dtype."""
+        sizes = [len(group.token_ids) for group in self.vocab.groups]
+        return list(columns.to(computing_dtype(columns.dtype)).split(sizes, dim=-1))
 
     def groups(self) -> list[tuple[TokenGroup, Tensor, Tensor]]:
         """(group, values [K], digits [K, width]) with the tensors on this loss's device."""

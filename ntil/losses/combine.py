@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ntil.losses.base import LossParts, NumberLoss
-from ntil.losses.fused import FusedCrossEntropy, can_fuse
+from ntil.losses.fused import DTYPES, FusedCrossEntropy, can_fuse
+from ntil.losses.fused_linear import FusedLinearCrossEntropy
 
 BALANCES = ("ce_ratio", "none", "digit_share")
 
@@ -90,6 +91,47 @@ class WithCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.parts(logits, labels).total
 
+    def from_hidden(
+        self, hidden: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | None = None
+    ) -> Tensor:
+        """The same loss from hidden states [B, T, H] and the projection's weight [V, H], without ever holding [B, T, V].
+
+        hidden is already aligned with labels [B, T], in float32 or bfloat16. Losses that need the whole vocabulary
+        (`needs_normaliser`) cannot take this path.
+        """
+        return self.parts_from_hidden(hidden, weight, labels, bias).total
+
+    def parts_from_hidden(
+        self, hidden: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | None = None
+    ) -> LossParts:
+        """`from_hidden` with everything it is made of; only `total` carries the graph."""
+        if self.loss.needs_normaliser:
+            raise ValueError(
+                f"{type(self.loss).__name__} needs the logits of the whole vocabulary; call it with them."
+            )
+        if hidden.dtype not in DTYPES:
+            raise ValueError(f"from_hidden takes float32 or bfloat16 hidden states, not {hidden.dtype}.")
+        at = self.loss.columns.to(weight.device)
+        picked = F.linear(hidden.detach(), weight.detach()[at], None if bias is None else bias.detach()[at])
+        number, gradient = self._number_with_gradient(
+            self.loss.split(picked), labels, torch.is_grad_enabled()
+        )
+        is_number = self.loss.spans(labels).is_number
+        total, ce = FusedLinearCrossEntropy.apply(
+            hidden.flatten(0, -2),
+            weight,
+            bias,
+            self._ce_labels(labels, is_number).flatten(),
+            at,
+            None if gradient is None else gradient.flatten(0, -2),
+            number.total,
+            self._weights(labels, is_number),
+            self.balance == "ce_ratio",
+        )
+        return LossParts(
+            total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
+        )
+
     def _ce_labels(self, labels: Tensor, is_number: Tensor) -> Tensor:
         return labels if self.ce_on_digits else labels.masked_fill(is_number, -100)
 
@@ -102,21 +144,31 @@ class WithCrossEntropy(nn.Module):
 
     def _fused_parts(self, logits: Tensor, labels: Tensor) -> LossParts:
         """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
-        columns = [c.requires_grad_() for c in self.loss.number_logits(logits.detach(), labels)]
-        wants_gradient = torch.is_grad_enabled() and logits.requires_grad
-        spans = self.loss.spans(labels)
-        with torch.set_grad_enabled(wants_gradient):
-            number = self.loss.parts(columns, spans)
-        gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wants_gradient else None
-        terms = {name: term.detach() for name, term in {"number": number.total, **number.terms}.items()}
+        columns = self.loss.number_logits(logits.detach(), labels)
+        wanted = torch.is_grad_enabled() and logits.requires_grad
+        number, gradient = self._number_with_gradient(columns, labels, wanted)
+        is_number = self.loss.spans(labels).is_number
         total, ce = FusedCrossEntropy.apply(
             logits,
-            self._ce_labels(labels, spans.is_number),
+            self._ce_labels(labels, is_number),
             self.loss.columns,
             gradient,
-            terms["number"],
-            self._weights(labels, spans.is_number),
+            number.total,
+            self._weights(labels, is_number),
             self.balance == "ce_ratio",
             self.overwrite_logits,
         )
-        return LossParts(total, {"ce": ce, **terms}, number.digits, number.numbers)
+        return LossParts(
+            total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
+        )
+
+    def _number_with_gradient(
+        self, columns: list[Tensor], labels: Tensor, wanted: bool
+    ) -> tuple[LossParts, Tensor | None]:
+        """(the number loss without graph, its gradient by the columns [B, T, K] where `wanted`)."""
+        columns = [column.detach().requires_grad_(wanted) for column in columns]
+        with torch.set_grad_enabled(wanted):
+            number = self.loss.parts(columns, self.loss.spans(labels))
+        gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wanted else None
+        terms = {name: term.detach() for name, term in number.terms.items()}
+        return LossParts(number.total.detach(), terms, number.digits, number.numbers), gradient

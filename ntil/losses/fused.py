@@ -49,7 +49,7 @@ class FusedCrossEntropy(torch.autograd.Function):
         gradient = None
         if ctx.needs_input_grad[0]:
             gradient = rows if overwrite else torch.empty_like(rows, memory_format=torch.contiguous_format)
-        nll = _softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, gradient)
+        nll = softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, gradient)
         ce = (nll * row_weight).sum()
         scale = weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
         if gradient is not None:
@@ -77,7 +77,7 @@ class FusedCrossEntropy(torch.autograd.Function):
         return gradient.view(ctx.shape), None, None, None, None, None, None, None
 
 
-def _softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:
+def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:
     """−log softmax at the targets [N]; writes row_weight · softmax into `gradient` [N, V], which may be the logits."""
     rows, width = logits.shape
     result = torch.empty(rows, dtype=torch.float32, device=logits.device)

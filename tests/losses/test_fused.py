@@ -76,9 +76,11 @@ def test_logits_need_not_be_contiguous(layout):
     torch.testing.assert_close(*results)
 
 
-def test_overwriting_gives_the_same_gradient_in_the_logits_own_memory():
-    labels = encode(PLAIN, ["1", "2", "the"])
-    base = random_logits((1, 3, len(PLAIN)), 0, torch.float32).detach()
+@pytest.mark.parametrize("padding", [0, 5000], ids=["small", "many blocks"])
+def test_overwriting_gives_the_same_gradient_in_the_logits_own_memory(padding, monkeypatch):
+    monkeypatch.setattr(fused_module, "BLOCK", 2**13)
+    labels = encode(PLAIN, ["1", "2", "the"]).repeat(5, 1)
+    base = random_logits((5, 3, len(PLAIN) + padding), 0, torch.float32).detach()
     fused, plain = both(PLAIN)
     _, expected = value_and_gradient(plain, base, labels)
     fused.overwrite_logits = True

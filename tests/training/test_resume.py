@@ -70,23 +70,31 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes], seconds:
         time.sleep(0.01)
 
 
-def test_killed_in_mid_training_it_resumes_to_the_same_weights(workplace: Path, uninterrupted: Path) -> None:
-    folder = uninterrupted.with_name("killed")
-    command = [sys.executable, str(REPOSITORY / "train.py"), *STEPS, *in_folder(workplace), "name=killed"]
+def kill_in_mid_training(folder: Path, command: list[str]) -> None:
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         wait_for_checkpoint(folder, process)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert process.wait() == -signal.SIGKILL
+
+
+def test_killed_in_mid_training_it_resumes_to_the_same_weights(workplace: Path, uninterrupted: Path) -> None:
+    folder = uninterrupted.with_name("killed")
+    command = [sys.executable, str(REPOSITORY / "train.py"), *STEPS, *in_folder(workplace), "name=killed"]
+    for _ in range(3):  # on a busy machine the kill may come after the last step: that would show nothing
+        kill_in_mid_training(folder, command)
+        if not (folder / "checkpoints" / "checkpoint-6" / WHOLE).exists():
+            break
+        shutil.rmtree(folder)
     assert not (folder / "COMPLETE").exists()
-    assert not (folder / "model").exists(), "it was killed too late to show anything"
+    assert not (folder / "model").exists()
     assert resumed(workplace, "killed") == folder
     same_end(folder, uninterrupted)
     same_log(folder, uninterrupted)
