@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -241,16 +241,19 @@ def _shape(text: str) -> tuple[int, int, int]:
 
 def _run(settings: list[Setting], options: argparse.Namespace) -> int:
     found: list[dict[str, Any]] = []
+    measured: dict[Setting, dict[str, float]] = {}  # memory does not depend on the share of digits: once a shape
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         for setting in settings:
             names = list(contestants(setting))
             bar = progress.add_task(_title(setting), total=len(names) * (options.repeats + 1))
             seconds = time_all(setting, options.repeats, options.device, lambda b=bar: progress.advance(b))
-            memory = {}
-            if not options.no_memory and (options.device == "cuda" or Path("/proc/self/clear_refs").exists()):
-                memory = {name: peak_memory(setting, name, options.device) for name in names}
-            found += rows(setting, seconds, memory, options.device)
+            shape = replace(setting, digit_share=0.0, threads=0)
+            if shape not in measured:
+                can = options.device == "cuda" or Path("/proc/self/clear_refs").exists()
+                wanted = names if can and not options.no_memory else []
+                measured[shape] = {name: peak_memory(setting, name, options.device) for name in wanted}
+            found += rows(setting, seconds, measured[shape], options.device)
             with atomic_open(options.out) as file:
                 writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
                 writer.writeheader()

@@ -14,6 +14,8 @@ MAY_IMPORT = {
     "ntil/errors.py": set(),
     "ntil/io.py": {"ntil.errors"},
     "ntil/settings.py": {"ntil.errors"},
+    "ntil/explain.py": {*EVERYONE, "ntil.numbers", "ntil.losses"},
+    "ntil/__main__.py": {"ntil.errors", "ntil.explain"},
     "ntil/numbers": {"ntil.errors"},
     "ntil/metrics": EVERYONE,
     "ntil/losses": {"ntil.errors", "ntil.numbers"},

@@ -32,7 +32,7 @@ def draw_predictions(
     halves = figure.subfigures(1, 2, wspace=0.04)
     for part, title, chosen in ((halves[0], "worst", order[:half]), (halves[1], "random", sample)):
         part.suptitle(f"{title}   (truth → answer)", fontsize=10)
-        axes = part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat
+        axes = list(part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat)
         for axis in axes:
             axis.axis("off")
         for axis, i in zip(axes, chosen, strict=False):

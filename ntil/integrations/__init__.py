@@ -1,5 +1,5 @@
 """The losses inside other people's training loops."""
 
-from ntil.integrations.hf import hf_loss
+from ntil.integrations.hf import NumberLossMixin, hf_loss
 
-__all__ = ["hf_loss"]
+__all__ = ["NumberLossMixin", "hf_loss"]

@@ -82,7 +82,7 @@ def kill_in_mid_training(folder: Path, command: list[str]) -> None:
         wait_for_checkpoint(folder, process)
     finally:
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait() in (0, -signal.SIGKILL)
 
 
 def test_killed_in_mid_training_it_resumes_to_the_same_weights(workplace: Path, uninterrupted: Path) -> None:
