@@ -26,11 +26,9 @@ def main(cfg: DictConfig) -> None:
         changes["optional_splits"] = []
     settings = OmegaConf.merge(trained.config.evaluation, changes)
     folder = Path(cfg.output) if cfg.output else trained.folder
-    if not cfg.output and (
-        cfg.splits is not None or cfg.limit is not None
-    ):  # never over the run's own results
-        first = [] if cfg.limit is None else [f"first{cfg.limit}"]
-        folder = folder / "-".join(["evaluation", *settings.splits, *first])
+    if changes and not cfg.output:  # never over the run's own results
+        extra = [f"{name}{cfg[name]}" for name in ("limit", "batch_size") if name in changes]
+        folder = folder / "-".join(["evaluation", *settings.splits, *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
         write_json(folder / "metrics.json", metrics)

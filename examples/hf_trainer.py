@@ -28,10 +28,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> dict[str, list[int]
     return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"], "labels": labels}
 
 
-def main(steps: int = 600) -> tuple[float, float]:
+def main(steps: int = 400) -> tuple[float, float]:
     torch.manual_seed(0)
     tokenizer = character_tokenizer()
-    sizes = {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes))
     texts = [f"{a}+{b}={a + b};" for a in range(50) for b in range(50)]
     random.Random(0).shuffle(texts)
@@ -45,10 +45,11 @@ def main(steps: int = 600) -> tuple[float, float]:
             max_steps=steps,
             per_device_train_batch_size=32,
             gradient_accumulation_steps=2,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             lr_scheduler_type="cosine",
             save_strategy="no",
             logging_steps=100,
+            disable_tqdm=True,
             report_to=[],
         )
         trainer = Trainer(

@@ -17,9 +17,16 @@ ALPHABET = "_;+=0123456789"  # _ pads, ; ends
 class Adder(lightning.LightningModule):
     def __init__(self, loss: torch.nn.Module) -> None:
         super().__init__()
-        sizes = {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
+        sizes = {
+            "hidden_size": 96,
+            "intermediate_size": 192,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+        }
         self.model = LlamaForCausalLM(LlamaConfig(vocab_size=len(ALPHABET), **sizes))
-        self.loss = loss  # follows the module to its device; it has no parameters and nothing in the state dict
+        self.loss = (
+            loss  # follows the module to its device; it has no parameters and nothing in the state dict
+        )
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         ids, labels = batch
@@ -33,7 +40,7 @@ class Adder(lightning.LightningModule):
         self.log("val_loss", self.loss(self.model(ids).logits[:, :-1], labels[:, 1:]))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters(), lr=3e-3)
+        return torch.optim.AdamW(self.parameters(), lr=5e-3)
 
 
 def encode(texts: list[str]) -> TensorDataset:
@@ -43,7 +50,7 @@ def encode(texts: list[str]) -> TensorDataset:
     return TensorDataset(ids, ids.masked_fill(~answer | (ids == 0), -100))
 
 
-def main(steps: int = 600) -> tuple[float, float]:
+def main(steps: int = 400) -> tuple[float, float]:
     torch.manual_seed(0)
     texts = [f"{a}+{b}={a + b};" for a in range(50) for b in range(50)]
     random.Random(0).shuffle(texts)
@@ -52,7 +59,11 @@ def main(steps: int = 600) -> tuple[float, float]:
 
     module = Adder(ntil.WithCrossEntropy(ntil.NTIL(ntil.NumberVocab.from_texts(list(ALPHABET)))))
     trainer = lightning.Trainer(
-        max_steps=steps, accelerator="auto", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        max_steps=steps,
+        accelerator="auto",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
     )
     before = trainer.validate(module, validation, verbose=False)[0]["val_loss"]
     trainer.fit(module, train)
@@ -61,7 +72,9 @@ def main(steps: int = 600) -> tuple[float, float]:
     print(f"loss on unseen additions: {before:.3f} before, {after:.3f} after {steps} steps")
     for text in texts[2244:2250]:
         ids = torch.tensor([[ALPHABET.index(c) for c in text.split("=")[0] + "="]])
-        written = module.model.generate(ids, max_new_tokens=4, do_sample=False, eos_token_id=1, pad_token_id=0)
+        written = module.model.generate(
+            ids, max_new_tokens=4, do_sample=False, eos_token_id=1, pad_token_id=0
+        )
         print("".join(ALPHABET[i] for i in written[0]).rstrip(";"))
     return before, after
 

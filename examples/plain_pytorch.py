@@ -33,9 +33,9 @@ def complete(model: LlamaForCausalLM, prompt: str) -> str:
     return "".join(ALPHABET[i] for i in written[0]).rstrip(";")
 
 
-def main(steps: int = 600, batch_size: int = 64) -> tuple[float, float]:
+def main(steps: int = 400, batch_size: int = 64) -> tuple[float, float]:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(ALPHABET), **sizes))
     vocab = ntil.NumberVocab.from_texts(list(ALPHABET))
     loss = ntil.WithCrossEntropy(ntil.NTIL(vocab))
@@ -48,11 +48,13 @@ def main(steps: int = 600, batch_size: int = 64) -> tuple[float, float]:
         return loss(model(held_ids).logits[:, :-1], held_labels[:, 1:]).item()
 
     before = validate()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
     for _ in range(steps):
         ids, labels = encode(random.sample(train, batch_size))
         loss(model(ids).logits[:, :-1], labels[:, 1:]).backward()  # row t of the logits predicts token t + 1
         optimizer.step()
+        schedule.step()
         optimizer.zero_grad()
     after = validate()
 

@@ -26,10 +26,10 @@ def character_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="_", eos_token=";")
 
 
-def main(steps: int = 600) -> tuple[float, float]:
+def main(steps: int = 400) -> tuple[float, float]:
     torch.manual_seed(0)
     tokenizer = character_tokenizer()
-    sizes = {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), eos_token_id=1, **sizes))
     rows = [{"prompt": f"{a}+{b}=", "completion": str(a + b)} for a in range(50) for b in range(50)]
     random.Random(0).shuffle(rows)
@@ -41,11 +41,11 @@ def main(steps: int = 600) -> tuple[float, float]:
             folder,
             max_steps=steps,
             per_device_train_batch_size=64,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             bf16=False,
-            gradient_checkpointing=False,
             save_strategy="no",
             logging_steps=100,
+            disable_tqdm=True,
             report_to=[],
         )
         trainer = NumberSFTTrainer(

@@ -2,48 +2,84 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ntil.errors import UserError
 
+DESCRIPTION = """\
+Losses for numbers differ in which wrong answer they forgive. This command shows it: a table of every
+loss, term by term, for a true number and some predictions of it, and a picture of every loss over all
+predictions with as many digits (up to 4).
 
-def main(arguments: list[str] | None = None) -> int:
+The predictions stand for a model that is nearly sure of each token of its answer, given the target so
+far, as in training. A prediction has as many tokens as the target, with the point in the same place."""
+EXAMPLES = """\
+examples:
+  python -m ntil explain 0.98 1.01 1.98      1.01 is nearer, yet shares no digit with 0.98
+  python -m ntil explain 345 344 945         one wrong digit each; cross-entropy sees no difference
+  python -m ntil explain 50 49 10 --png 50.png
+  python -m ntil explain 2024 2023 1024 --tokenizer ../models/llama3     tokens of several digits: 202·4
+  python -m ntil explain -- -5 +5 -6         the sign; -- keeps texts with a minus from being options"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        from ntil.explain.command import run  # the extras are needed from here on
+
+        run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "ntil":
+            raise
+        print(f"error: `explain` needs {error.name}: pip install 'ntil[train]'.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m ntil", description="Number-aware losses for autoregressive models.", epilog=__doc__
+        "python -m ntil", description="Number-aware losses for autoregressive models."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     explain = commands.add_parser(
         "explain",
-        help="a table and a picture of every loss for a target and some predictions",
-        description="Compare the losses on predictions of one number. The model is taken to be nearly sure of each "
-        "prediction; the picture shows each loss over all predictions with as many digits.",
+        help="a table and a picture of what each loss says about predictions of a number",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     explain.add_argument("target", help="the true number as text, such as 0.98")
-    explain.add_argument("predictions", nargs="+", help="what a model might write instead")
     explain.add_argument(
-        "--tokenizer", type=Path, help="tokenizer.json, or a folder with one; default: characters"
+        "predictions", nargs="+", metavar="prediction", help="what a model might answer instead"
     )
     explain.add_argument(
-        "--sure", type=float, default=0.999, help="probability of each predicted token (default 0.999)"
+        "--tokenizer",
+        type=Path,
+        metavar="PATH",
+        help="tokenizer.json, or a folder with one (default: a token for each character)",
     )
     explain.add_argument(
-        "--png", type=Path, default=Path("explain.png"), help="where the picture goes (explain.png)"
+        "--sure",
+        type=float,
+        default=0.99999,
+        metavar="P",
+        help="probability of each token of an answer (default: 0.99999)",
     )
-    options = parser.parse_args(arguments)
-    try:
-        from ntil.explain import run
-
-        run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
-    except ImportError as error:
-        print(
-            f"error: `explain` draws with the train extra: pip install 'ntil[train]' ({error}).",
-            file=sys.stderr,
-        )
-        return 2
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    explain.add_argument(
+        "--png",
+        type=Path,
+        default=Path("explain.png"),
+        metavar="FILE",
+        help="the picture (default: explain.png)",
+    )
+    return parser
 
 
 if __name__ == "__main__":

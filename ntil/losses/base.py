@@ -12,6 +12,9 @@ from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
 
 
+RULED_OUT = -1e6  # stands for a logit of −inf: its probability is 0 all the same, and 0·∞ never arises
+
+
 @dataclass
 class LossParts:
     """A loss and what it is made of. Scalars keep their graph; `parts.emd` is short for `parts.terms["emd"]`."""
@@ -84,9 +87,9 @@ class NumberLoss(nn.Module):
         return self.split(gather_columns(logits, self.columns, self._first))
 
     def split(self, columns: Tensor) -> list[Tensor]:
-        """[B, T, all number tokens] → [B, T, K] for each group, in the computing dtype."""
+        """[B, T, all number tokens] → [B, T, K] for each group, in the computing dtype; −inf becomes very unlikely."""
         sizes = [len(group.token_ids) for group in self.vocab.groups]
-        return list(columns.to(computing_dtype(columns.dtype)).split(sizes, dim=-1))
+        return list(columns.to(computing_dtype(columns.dtype)).clamp(min=RULED_OUT).split(sizes, dim=-1))
 
     def groups(self) -> list[tuple[TokenGroup, Tensor, Tensor]]:
         """(group, values [K], digits [K, width]) with the tensors on this loss's device."""

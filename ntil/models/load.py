@@ -29,6 +29,8 @@ def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, A
         return model, TinyAdapter(TinyProcessor.from_pretrained(folder), model.config.image_tokens)
     tokenizer = character_tokenizer()
     text: dict[str, Any] = OmegaConf.to_container(cfg.text_config, resolve=True)  # type: ignore[assignment]
+    if cfg.image_size < 16:
+        raise UserError(f"model.image_size must be at least 16 pixels, not {cfg.image_size}.")
     try:
         config = TinyConfig(
             text_config=text,

@@ -39,19 +39,24 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
     """
 
     def decorate(main: Callable[[DictConfig], None]) -> Callable[[], None]:
+        mistakes: list[str] = []
+
         def job(cfg: DictConfig) -> None:
             try:
                 main(cfg)
             except UserError as error:
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
                     raise
-                _fail(str(error))
+                mistakes.append(str(error))  # the other runs of a sweep go on
+                print(f"error: {error}", file=sys.stderr)
 
         def start() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
             register_resolvers()
             try:
                 hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(job)()
+                if mistakes:
+                    sys.exit(2)
             except UserError as error:
                 _fail(str(error))
             except (HydraException, OmegaConfBaseException) as error:

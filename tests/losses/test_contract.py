@@ -12,7 +12,7 @@ from oracles.cases import PLAIN, certain, encode, gradient, label_rows, random_l
 from torch import nn
 
 import ntil.losses
-from ntil.losses import NumberLoss, WithCrossEntropy
+from ntil.losses import SMMD, NTLNumber, NumberLoss, WithCrossEntropy
 from ntil.numbers import NumberVocab
 
 VOCAB = NumberVocab.from_texts(PLAIN)
@@ -80,6 +80,8 @@ def test_minimum_at_the_truth(loss, target):
 
 @pytest.mark.parametrize("target", ["4", "0", "9", "145", "0.48"])
 def test_nearer_scores_lower(loss, target):
+    if isinstance(loss, SMMD):
+        pytest.skip("as published: the degree term makes the value farthest from an end of the range cheaper")
     labels = encode(PLAIN, target)
     t = target.index("4") if "4" in target else 0
     at = int(target[t])
@@ -101,7 +103,7 @@ def test_finite_connected_gradient(make, labels, seed):
     assert grad.isfinite().all()
     supervised = loss.spans(labels).is_number
     assert not grad[~supervised].any()
-    if supervised.any():
+    if supervised.any() and not isinstance(loss, NTLNumber):  # as published: |ŷ−y|/(ŷ+y) is flat at y = 0
         assert grad[supervised][:, DIGIT_COLUMNS].any()
 
 
@@ -189,7 +191,10 @@ def test_extreme_logits_stay_finite(loss, dtype, forbidden):
 def test_logits_wider_than_the_vocabulary(loss):
     logits = random_logits((len(LABELS), LABELS.shape[1], V), 0)
     total, grad = value_and_gradient(loss, logits, LABELS)
-    wide = value_and_gradient(loss, torch.cat([logits, random_logits((*LABELS.shape, 7), 1)], -1), LABELS)
+    padding = random_logits((*LABELS.shape, 7), 1)
+    if loss.needs_normaliser:  # the padding is part of the softmax, as in cross-entropy
+        padding = padding - torch.inf
+    wide = value_and_gradient(loss, torch.cat([logits, padding], -1), LABELS)
     torch.testing.assert_close(wide[0], total)
     torch.testing.assert_close(wide[1], torch.nn.functional.pad(grad, (0, 7)))
 

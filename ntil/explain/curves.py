@@ -1,0 +1,145 @@
+"""Each loss for each of many predictions of a number, in one pass for all of them."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.overrides import TorchFunctionMode
+
+from ntil.explain.lineup import Contestant
+from ntil.explain.report import Report
+from ntil.explain.tokens import Tokens
+
+MAX_DIGITS = 4  # of the target: its picture shows 10⁴ predictions
+MAX_PREDICTIONS = 10**MAX_DIGITS
+MAX_LOGITS = 2**22  # of all predictions together; beyond it, some are left out
+CHUNK = 2**19  # logits evaluated at a time
+CHECKED = 5  # predictions of each curve that are evaluated one by one as well
+
+
+class Candidates(NamedTuple):
+    """Texts that differ from the target in the tokens of its number alone, in order of value."""
+
+    ids: Tensor  # [P, T] in the alphabet of the report
+    values: list[float]  # [P] signed
+    every: int  # 1: all of them; n: every n-th
+
+
+def candidates(report: Report) -> Candidates | str:
+    """What the picture shows, or the reason why there is none."""
+    target, tokens = report.target, report.tokens
+    if target.value is None or len(tokens.numbers(target.ids, "decimal")) != 1:
+        return f"the losses do not read {target.text!r} as one number, so there is no axis to draw it on"
+    spans, tables = tokens.spans(target.ids, "decimal"), tokens.vocab.tables
+    choices = []
+    for t, token in enumerate(target.ids):
+        group = tokens.vocab.groups[int(spans.group[0, t])] if spans.width[0, t] else None
+        alike = (
+            []
+            if group is None
+            else group.token_ids[tables.starts[group.token_ids] == tables.starts[token]].tolist()
+        )
+        choices.append(alike or [token])
+    digits = int(spans.width.sum())
+    many = 1
+    for choice in choices:
+        many *= len(choice)
+    if many > MAX_PREDICTIONS:
+        return f"the picture shows all predictions, and {digits} digits have {many:,} (at most {MAX_DIGITS} digits)"
+    sign = -1 if target.value < 0 else 1
+    worth = [_worth(tokens, target.ids, t, choice) for t, choice in enumerate(choices)]
+    valued = zip(itertools.product(*worth), itertools.product(*choices), strict=True)
+    ordered = sorted((sign * sum(parts, Fraction(0)), ids) for parts, ids in valued)
+    logits = many * len(target.ids) * report.alphabet.size
+    every = next(
+        n for n in itertools.count(1) if logits <= n * MAX_LOGITS and (n == 1 or math.gcd(n, 10) == 1)
+    )
+    kept = ordered[::every]  # n shares no factor with 10, so that all last digits are seen
+    written = torch.tensor([report.alphabet.ids(ids) for _, ids in kept])
+    return Candidates(written, [float(value) for value, _ in kept], every)
+
+
+def _worth(tokens: Tokens, ids: tuple[int, ...], t: int, choice: list[int]) -> list[Fraction]:
+    """What each token of `choice` adds to the number when it stands at position t."""
+    spans = tokens.spans(ids, "decimal")
+    place = Fraction(10) ** int(spans.place[0, t])
+    return [int(tokens.vocab.value[i]) * place if spans.width[0, t] else Fraction(0) for i in choice]
+
+
+def curves(report: Report, shown: Candidates) -> Iterator[tuple[Contestant, list[float]]]:
+    """Each loss, and its total for each prediction alone."""
+    logits = report.alphabet.logits(shown.ids)
+    for contestant in report.contestants:
+        yield contestant, per_prediction(contestant, logits, report.labels()).tolist()
+
+
+def per_prediction(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
+    """logits [P, T, V], label [1, T] → [P] totals, as if each prediction were a batch of its own.
+
+    A loss returns the mean over a batch. Its operations do not depend on the values of the logits (the contract of
+    tests/losses forbids reading them back), so they are recorded on one prediction and replayed on all, with vmap. Some
+    results are compared with plain calls; a loss that cannot be replayed gets a plain call for each prediction.
+    """
+    with torch.no_grad():
+        try:
+            totals = _replayed(contestant, logits, label)
+        except (RuntimeError, ValueError, KeyError):
+            return _one_by_one(contestant, logits, label)
+        some = torch.linspace(0, len(logits) - 1, min(CHECKED, len(logits))).long()
+        if not torch.allclose(totals[some], _one_by_one(contestant, logits[some], label)):
+            return _one_by_one(contestant, logits, label)
+    return totals
+
+
+def _one_by_one(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
+    return torch.stack([contestant.parts(one[None], label).total for one in logits])
+
+
+def _replayed(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
+    first = logits[:1]
+    with _Tape() as tape:
+        total = contestant.parts(first, label).total
+    step = max(1, CHUNK // logits[0].numel())
+    each = vmap(lambda one: tape.replay(first, one, total))
+    return torch.cat([each(chunk[:, None]) for chunk in logits.split(step)])
+
+
+class _Tape(TorchFunctionMode):
+    """The torch calls made while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any, Any]] = []  # function, args, kwargs, result
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, result))
+        return result
+
+    def replay(self, given: Tensor, instead: Tensor, wanted: Tensor) -> Tensor:
+        """Make the calls again with `instead` in the place of `given`; what `wanted` is then."""
+        known = {id(given): instead}  # the tape keeps all tensors alive, so an id means one of them
+        for func, args, kwargs, result in self.calls:
+            again = func(*_swapped(args, known), **_swapped(kwargs, known))
+            known.update((id(old), new) for old, new in zip(_tensors(result), _tensors(again), strict=True))
+        return known[id(wanted)]
+
+
+def _swapped(tree: Any, known: dict[int, Tensor]) -> Any:
+    """Arguments with the known tensors replaced."""
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_swapped(item, known) for item in tree)
+    if isinstance(tree, dict):
+        return {key: _swapped(item, known) for key, item in tree.items()}
+    return known.get(id(tree), tree)
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [t for item in tree for t in _tensors(item)] if isinstance(tree, (tuple, list)) else []

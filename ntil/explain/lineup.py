@@ -1,0 +1,103 @@
+"""The losses that are explained: cross-entropy and whatever number loss `ntil.losses` exports."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from torch import Tensor
+
+from ntil import losses
+from ntil.losses import CrossEntropy, LossParts, NumberLoss
+from ntil.numbers import NumberVocab
+from ntil.numbers.spans import NumberFormat
+
+CE = "cross-entropy"
+_ARXIV = re.compile(r", arXiv [0-9.]+(?=\))|`")
+TERMS = {
+    ("emd", "digits"): ("digit EMD", "steps each digit is off, on average; leading digits weigh more"),
+    ("emd", "decimal"): ("number EMD", "how far the whole number is off, in units of its leading digit"),
+    ("relative", ""): ("relative", "error ÷ (the larger number + 1): from 0 to 1"),
+    ("magnitude", ""): ("magnitude", "log of (the larger + 1) ÷ (the smaller + 1): how many times too much"),
+}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A loss under the name that table and picture show."""
+
+    name: str
+    about: str  # one sentence for the newcomer
+    parts: Callable[[Tensor, Tensor], LossParts]  # logits [B, T, V], labels [B, T]
+    number_format: NumberFormat = "digits"
+    formula: str = ""  # how the total is made of several terms
+
+    def term(self, key: str) -> tuple[str, str]:
+        """(name, one sentence) of a term."""
+        return TERMS.get((key, self.number_format)) or TERMS.get((key, "")) or (key, "")
+
+
+def line_up(vocab: NumberVocab, has_point: bool, has_wide: bool) -> list[Contestant]:
+    """Every loss with its defaults, without noise: cross-entropy, NTIL, EMD, then the others in alphabetical order.
+
+    has_point: the target is a decimal, so losses with a number format are shown in both; NTIL always is.
+    has_wide: it holds tokens of several digits, so losses that look at one-digit tokens alone are told to take all.
+    """
+    found = [
+        Contestant(
+            CE, "how unexpected each token is; which wrong one it is plays no part", CrossEntropy().parts
+        )
+    ]
+    names = [name for name in losses.__all__ if _is_number_loss(getattr(losses, name))]
+    for name in sorted(names, key=lambda name: (name != "NTIL", name != "EMD", name.lower())):
+        found += _variants(getattr(losses, name), vocab, has_point or name == "NTIL", has_wide)
+    return found
+
+
+def _is_number_loss(item: object) -> bool:
+    return inspect.isclass(item) and issubclass(item, NumberLoss) and item is not NumberLoss
+
+
+def _variants(
+    cls: type[NumberLoss], vocab: NumberVocab, both_formats: bool, has_wide: bool
+) -> Iterator[Contestant]:
+    """The loss as published, which its defaults are, then in the other number format."""
+    options = inspect.signature(cls).parameters
+    extra: dict[str, object] = {"noise_scale": 0.0} if "noise_scale" in options else {}
+    name, about = _name(cls)
+    if has_wide and "tokens" in options and options["tokens"].default == "digits":
+        extra["tokens"] = "all"
+        about = f"{about}; here on tokens of any width (ours)"
+    default: NumberFormat = options["number_format"].default if "number_format" in options else "digits"
+    others = (
+        [f for f in get_args(NumberFormat) if f != default]
+        if "number_format" in options and both_formats
+        else []
+    )
+    yield _contestant(cls(vocab, **extra), name, about, default)
+    for number_format in others:
+        loss = cls(vocab, number_format=number_format, **extra)
+        reading = "a decimal is one number" if number_format == "decimal" else "a point ends a number"
+        yield _contestant(loss, f"{name} {number_format}", f"{name} where {reading} (ours)", number_format)
+
+
+def _contestant(loss: NumberLoss, name: str, about: str, number_format: NumberFormat) -> Contestant:
+    formula = ""
+    if isinstance(loss, losses.NTIL):
+        formula = f"{loss.gamma:g}·EMD + {loss.alpha:g}·relative + {loss.beta:g}·magnitude"
+    return Contestant(name, about, loss, number_format, formula)
+
+
+def _name(cls: type[NumberLoss]) -> tuple[str, str]:
+    """("NTL-WAS", "Wasserstein-1 distance …") from the first line of a loss's module, which reads "Name: sentence."."""
+    module = sys.modules[cls.__module__]
+    first = (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
+    siblings = [
+        n for n in losses.__all__ if getattr(getattr(losses, n), "__module__", None) == cls.__module__
+    ]
+    if ": " in first and len(siblings) == 1:
+        name, about = first.split(": ", 1)
+        return name.replace("cross-entropy", "CE"), _ARXIV.sub("", about)
+    return cls.__name__, (cls.__doc__ or "").strip().split("\n")[0].rstrip(".")
