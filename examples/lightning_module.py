@@ -18,21 +18,18 @@ class Adder(lightning.LightningModule):
     def __init__(self, loss: torch.nn.Module) -> None:
         super().__init__()
         sizes = {
-            "hidden_size": 96,
+            "hidden_size": 64,
             "intermediate_size": 192,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
         }
         self.model = LlamaForCausalLM(LlamaConfig(vocab_size=len(ALPHABET), **sizes))
-        self.loss = (
-            loss  # follows the module to its device; it has no parameters and nothing in the state dict
-        )
+        self.loss = loss  # follows the module to its device; it has no parameters
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         ids, labels = batch
         logits = self.model(ids).logits
         loss: Tensor = self.loss(logits[:, :-1], labels[:, 1:])  # row t of the logits predicts token t + 1
-        self.log("loss", loss)
         return loss
 
     def validation_step(self, batch: list[Tensor], index: int) -> None:
@@ -59,19 +56,15 @@ def main(steps: int = 400) -> tuple[float, float]:
 
     module = Adder(ntil.WithCrossEntropy(ntil.NTIL(ntil.NumberVocab.from_texts(list(ALPHABET)))))
     trainer = lightning.Trainer(
-        max_steps=steps,
-        accelerator="auto",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
+        max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False
     )
     before = trainer.validate(module, validation, verbose=False)[0]["val_loss"]
-    trainer.fit(module, train)
+    trainer.fit(module, train, validation)
     after = trainer.validate(module, validation, verbose=False)[0]["val_loss"]
 
     print(f"loss on unseen additions: {before:.3f} before, {after:.3f} after {steps} steps")
     for text in texts[2244:2250]:
-        ids = torch.tensor([[ALPHABET.index(c) for c in text.split("=")[0] + "="]])
+        ids = torch.tensor([[ALPHABET.index(c) for c in text[: text.index("=") + 1]]])
         written = module.model.generate(
             ids, max_new_tokens=4, do_sample=False, eos_token_id=1, pad_token_id=0
         )

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from ntil.numbers import NumberVocab
 from ntil.numbers.spans import NumberFormat
 
 CE = "cross-entropy"
+LONGEST_NAME = 24  # characters
 _ARXIV = re.compile(r", arXiv [0-9.]+(?=\))|`")
 TERMS = {
     ("emd", "digits"): ("digit EMD", "steps each digit is off, on average; leading digits weigh more"),
@@ -65,7 +66,7 @@ def _variants(
 ) -> Iterator[Contestant]:
     """The loss as published, which its defaults are, then in the other number format."""
     options = inspect.signature(cls).parameters
-    extra: dict[str, object] = {"noise_scale": 0.0} if "noise_scale" in options else {}
+    extra: dict[str, Any] = {"noise_scale": 0.0} if "noise_scale" in options else {}
     name, about = _name(cls)
     if has_wide and "tokens" in options and options["tokens"].default == "digits":
         extra["tokens"] = "all"
@@ -91,13 +92,15 @@ def _contestant(loss: NumberLoss, name: str, about: str, number_format: NumberFo
 
 
 def _name(cls: type[NumberLoss]) -> tuple[str, str]:
-    """("NTL-WAS", "Wasserstein-1 distance …") from the first line of a loss's module, which reads "Name: sentence."."""
-    module = sys.modules[cls.__module__]
-    first = (module.__doc__ or "").strip().split("\n")[0].rstrip(".")
-    siblings = [
-        n for n in losses.__all__ if getattr(getattr(losses, n), "__module__", None) == cls.__module__
-    ]
-    if ": " in first and len(siblings) == 1:
-        name, about = first.split(": ", 1)
+    """("NTL-WAS", "Wasserstein-1 distance …") from the first line of a loss's module, which reads "Name: sentence."; where
+    it does not, the class's name and the first line that describes it."""
+    first = _first_line(sys.modules[cls.__module__])
+    name, colon, about = first.partition(": ")
+    modules = [getattr(getattr(losses, other), "__module__", "") for other in losses.__all__]
+    if colon and len(name) <= LONGEST_NAME and modules.count(cls.__module__) == 1:
         return name.replace("cross-entropy", "CE"), _ARXIV.sub("", about)
-    return cls.__name__, (cls.__doc__ or "").strip().split("\n")[0].rstrip(".")
+    return cls.__name__, _first_line(cls)
+
+
+def _first_line(item: object) -> str:
+    return (item.__doc__ or "").strip().partition("\n")[0].rstrip(".")

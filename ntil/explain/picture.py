@@ -96,6 +96,8 @@ def _panel(axis: Any, report: Report, shown: Candidates, contestant: Contestant,
         axis.plot(float(answer.value), cost, mec="white", mew=0.8, zorder=4, clip_on=False, **_style(i))
     axis.axvline(float(report.target.value or 0), color=TRUTH, lw=1, ls=(0, (4, 3)), zorder=1)
     axis.set_ylim(0, max(*curve, *totals, 1e-9) * 1.06)
+    if max(curve) >= 10_000:
+        axis.yaxis.set_major_formatter(lambda y, _: f"{y / 1000:g}k")
     axis.margins(x=0.02)
     title = TITLES.get(contestant.name, contestant.name)
     axis.set_title(title, fontsize=12 if large else 10.5, weight="bold", loc="left")

@@ -11,7 +11,8 @@ from ntil.explain.lineup import CE, Contestant
 from ntil.explain.report import Report
 from ntil.numbers import format_number
 
-NAME, VALUE, GAP, SENTENCE = 24, 8, 2, 40  # columns' widths, in characters
+NAME, VALUE, SENTENCE = 24, 8, 40  # columns' widths, in characters
+GAP = 3  # between them: two of padding and one of the box
 MARKS = {"right": " ✓", "wrong": " ✗", "tie": "", "": ""}
 SECTIONS = {
     "digits": ("NTIL: as released", "a point ends a number; weights of the released code"),
@@ -54,7 +55,7 @@ def tables(report: Report, width: int) -> tuple[list[Table], bool]:
 
 def legend(report: Report) -> Table:
     """What the rows measure, for terminals too narrow for a column of sentences."""
-    table = Table(box=None, padding=(0, GAP, 0, 0), show_header=False, pad_edge=False)
+    table = Table(box=None, padding=(0, GAP - 1, 0, 0), show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(style="dim", ratio=1)
     seen = set()
@@ -96,7 +97,7 @@ def _is_ntil(contestant: Contestant) -> bool:
 
 def _table(report: Report, shown: list[int], sentences: bool) -> Table:
     judged = len(report.wrong) > 1
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", width=NAME, no_wrap=True)
     for i in shown:
         title = f"{report.answers[i].text}\n{'' if i else 'truth'}"

@@ -278,7 +278,13 @@ def compiled_equals_eager(loss, backend):
         torch.testing.assert_close(gradient(ours, logits), gradient(eager, logits), rtol=1e-4, atol=1e-5)
 
 
-def test_compiles_to_one_graph(loss):
+@pytest.mark.parametrize("make", [p for p in exported_losses() if p.id.startswith(("NTIL", "EMD-digits"))])
+def test_compiles_to_one_graph(make):
+    compiled_equals_eager(make(), "aot_eager")
+
+
+@pytest.mark.slow
+def test_every_loss_compiles_to_one_graph(loss):
     compiled_equals_eager(loss, "aot_eager")
 
 
