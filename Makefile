@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+TESTABLE := $(VENV)/.testable
+INSTALL = $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off -c requirements.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo table tables test test-all check format bench lock clean
@@ -14,7 +16,11 @@ install: $(READY)  ## a virtual environment in .venv with the locked versions
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --disable-pip-version-check --progress-bar off -c requirements.lock -e '.[train,dev]'
+	$(INSTALL) -e '.[train]'
+	@touch $@
+
+$(TESTABLE): $(READY)
+	$(INSTALL) -e '.[train,integrations,dev]'
 	@touch $@
 
 demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
@@ -30,26 +36,26 @@ tables: $(READY)  ## all tables and figures again from results/
 	$(RUN) -m experiments.tables
 	$(RUN) -m experiments.plots
 
-test: $(READY)  ## the tests that take a few minutes
+test: $(TESTABLE)  ## the tests that take a few minutes
 	$(RUN) -m pytest -q -n auto
 
-test-all: $(READY)  ## all tests
+test-all: $(TESTABLE)  ## all tests
 	$(RUN) -m pytest -q -n auto -m ''
 
-check: $(READY)  ## formatting, lint and types
+check: $(TESTABLE)  ## formatting, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-format: $(READY)  ## format the code
+format: $(TESTABLE)  ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(READY)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench.csv
+bench: $(TESTABLE)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench.csv
 	$(RUN) -m experiments.bench
 
 lock: $(READY)  ## requirements.lock again from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml --extra train --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
+	uv pip compile -q pyproject.toml --extra train --extra integrations --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
 
 clean:  ## remove the environment and caches; never data/ or outputs/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

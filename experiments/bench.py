@@ -241,7 +241,8 @@ def _shape(text: str) -> tuple[int, int, int]:
 
 def _run(settings: list[Setting], options: argparse.Namespace) -> int:
     found: list[dict[str, Any]] = []
-    measured: dict[Setting, dict[str, float]] = {}  # memory does not depend on the share of digits: once a shape
+    # Memory does not depend on the share of digits: once a shape is enough.
+    measured: dict[Setting, dict[str, float]] = {}
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         for setting in settings:

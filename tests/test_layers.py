@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "ntil/errors.py": set(),
     "ntil/io.py": {"ntil.errors"},
     "ntil/settings.py": {"ntil.errors"},
-    "ntil/explain.py": {*EVERYONE, "ntil.numbers", "ntil.losses"},
+    "ntil/explain": {*EVERYONE, "ntil.numbers", "ntil.losses"},
     "ntil/__main__.py": {"ntil.errors", "ntil.explain"},
     "ntil/numbers": {"ntil.errors"},
     "ntil/metrics": EVERYONE,

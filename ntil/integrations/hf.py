@@ -7,7 +7,6 @@ class NumberTrainer(ntil.integrations.NumberLossMixin, Trainer): ...
 NumberTrainer(model, args, train_dataset=…, number_loss=full)
 """
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -116,13 +115,11 @@ def weighted(
     sample_share: the micro-batch's share of the step's samples, by which the number loss counts where it is added as
     it is (balance="none"); None for the share of tokens.
     """
-    with torch.autocast(logits.device.type, enabled=False):  # its products stay in float32
-        if tokens is None:
-            return full(logits, labels) * (1.0 if sample_share is None else sample_share)
-        whole = torch.as_tensor(tokens, device=logits.device).sum()  # DataParallel: one share for each GPU
-        token_share = (labels >= 0).sum() / whole.clamp(min=1)
-        if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
-            rescaled = copy.copy(full)
-            rescaled.weight = full.weight * sample_share / token_share.clamp(min=1e-12)  # type: ignore[assignment]
-            full = rescaled
-        return full(logits, labels) * token_share
+    if tokens is None:
+        return full(logits, labels) * (1.0 if sample_share is None else sample_share)
+    whole = torch.as_tensor(tokens, device=logits.device).sum()  # DataParallel: one share for each GPU
+    token_share = (labels >= 0).sum() / whole.clamp(min=1)
+    if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
+        number_scale = sample_share / token_share.clamp(min=1e-12)
+        return full.parts(logits, labels, number_scale).total * token_share
+    return full(logits, labels) * token_share

@@ -11,7 +11,6 @@ from ntil.numbers import NumberVocab, Spans, number_spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
 
-
 RULED_OUT = -1e6  # stands for a logit of −inf: its probability is 0 all the same, and 0·∞ never arises
 
 
@@ -63,9 +62,10 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        columns = self.number_logits(logits, labels)
-        normaliser = logits.to(columns[0].dtype).logsumexp(-1) if self.needs_normaliser else None
-        return self.parts(columns, self.spans(labels), normaliser)
+        with torch.autocast(logits.device.type, enabled=False):  # products of probabilities stay in float32
+            columns = self.number_logits(logits, labels)
+            normaliser = logits.to(columns[0].dtype).logsumexp(-1) if self.needs_normaliser else None
+            return self.parts(columns, self.spans(labels), normaliser)
 
     def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
         """The loss from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.

@@ -73,23 +73,30 @@ class WithCrossEntropy(nn.Module):
     def extra_repr(self) -> str:
         return f"weight={self.weight}, balance={self.balance!r}, ce_on_digits={self.ce_on_digits}, fused={self.fused}"
 
-    def parts(self, logits: Tensor, labels: Tensor) -> LossParts:
-        """The combined loss with everything it is made of; on the fused path only `total` carries the graph."""
-        if self.fused and can_fuse(logits) and not self.loss.needs_normaliser:
-            return self._fused_parts(logits, labels)
+    def parts(self, logits: Tensor, labels: Tensor, number_scale: Tensor | float = 1.0) -> LossParts:
+        """The combined loss with everything it is made of; on the fused path only `total` carries the graph.
+
+        number_scale: a further factor on λ, for loops that weigh micro-batches by their share of a step.
+        """
+        with torch.autocast(logits.device.type, enabled=False):  # products of probabilities stay in float32
+            if self.fused and can_fuse(logits) and not self.loss.needs_normaliser:
+                return self._fused_parts(logits, labels, number_scale)
+            return self._plain_parts(logits, labels, number_scale)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.parts(logits, labels).total
+
+    def _plain_parts(self, logits: Tensor, labels: Tensor, number_scale: Tensor | float) -> LossParts:
         number = self.loss(logits, labels)
         is_number = self.loss.spans(labels).is_number
         ce = cross_entropy(logits, self._ce_labels(labels, is_number))
-        ce_weight, weight = self._weights(labels, is_number)
+        ce_weight, weight = self._weights(labels, is_number, number_scale)
         if self.balance == "ce_ratio":
             weight = weight * ce.detach() / (number.total.detach() + 1e-10)
         total = ce_weight * ce + weight * number.total
         return LossParts(
             total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
         )
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return self.parts(logits, labels).total
 
     def from_hidden(
         self, hidden: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | None = None
@@ -135,14 +142,17 @@ class WithCrossEntropy(nn.Module):
     def _ce_labels(self, labels: Tensor, is_number: Tensor) -> Tensor:
         return labels if self.ce_on_digits else labels.masked_fill(is_number, -100)
 
-    def _weights(self, labels: Tensor, is_number: Tensor) -> tuple[Tensor | float, Tensor | float]:
+    def _weights(
+        self, labels: Tensor, is_number: Tensor, number_scale: Tensor | float = 1.0
+    ) -> tuple[Tensor | float, Tensor | float]:
         """Of the cross-entropy and of the number loss, before the ratio."""
+        weight = self.weight * number_scale
         if self.balance != "digit_share":
-            return 1.0, self.weight
+            return 1.0, weight
         share = is_number.sum() / (labels >= 0).sum().clamp(min=1)
-        return (1.0 if self.ce_on_digits else 1.0 - share), self.weight * share
+        return (1.0 if self.ce_on_digits else 1.0 - share), weight * share
 
-    def _fused_parts(self, logits: Tensor, labels: Tensor) -> LossParts:
+    def _fused_parts(self, logits: Tensor, labels: Tensor, number_scale: Tensor | float) -> LossParts:
         """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
         columns = self.loss.number_logits(logits.detach(), labels)
         wanted = torch.is_grad_enabled() and logits.requires_grad
@@ -154,7 +164,7 @@ class WithCrossEntropy(nn.Module):
             self.loss.columns,
             gradient,
             number.total,
-            self._weights(labels, is_number),
+            self._weights(labels, is_number, number_scale),
             self.balance == "ce_ratio",
             self.overwrite_logits,
         )

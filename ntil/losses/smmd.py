@@ -33,9 +33,8 @@ class SMMD(TokenLevelLoss):
 
     def per_token(self, candidates: Candidates, normaliser: Tensor | None) -> Tensor:
         p = candidates.logits.softmax(-1)
-        # Tokens with the same value (`7`, ` 7`) share the target: what counts is how much mass the value gets.
-        same = (candidates.distance == 0).to(p.dtype)
-        r = p - same / same.sum(-1, keepdim=True).clamp(min=1)
+        same = candidates.hit.to(p.dtype)
+        r = p - same / same.sum(-1, keepdim=True).clamp(min=1)  # `7` and ` 7` share the target
         return ((r @ self.quadratic.to(r.dtype)) * r).sum(-1)
 
 

@@ -20,6 +20,9 @@ class Candidates(NamedTuple):
     values: Tensor  # [K] what they are worth, in the logits' dtype
     target: Tensor  # [B, T] the label's value; 0 elsewhere
     here: Tensor  # [B, T] True where the label is one of them
+    hit: (
+        Tensor  # [B, T, K] True at the label itself (and its twin with a space), not at `007` for a label `7`
+    )
 
     @property
     def distance(self) -> Tensor:
@@ -70,7 +73,10 @@ class TokenLevelLoss(NumberLoss):
         here = torch.zeros_like(spans.is_number)
         for i in self.chosen:
             here = here | (spans.group == i)
-        return Candidates(logits, values, torch.where(here, spans.value, 0).to(values.dtype), here)
+        groups = torch.cat([torch.full_like(self.groups()[i][1], i) for i in self.chosen])
+        target = torch.where(here, spans.value, 0).to(values.dtype)
+        hit = (values == target.unsqueeze(-1)) & (groups == spans.group.unsqueeze(-1))
+        return Candidates(logits, values, target, here, hit)
 
 
 def number_mass(logits: Tensor, normaliser: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from oracles.reading import NUMBER, read_row
 
-PerToken = Callable[[Tensor, Tensor, int, Tensor], Tensor]
+PerToken = Callable[[Tensor, Tensor, int, Tensor, list[bool]], Tensor]
 
 
 def number_tokens(texts: Sequence[str], tokens: str) -> list[tuple[int, int]]:
@@ -18,11 +18,20 @@ def number_tokens(texts: Sequence[str], tokens: str) -> list[tuple[int, int]]:
 
 
 def average(texts: Sequence[str], logits: Tensor, labels: Tensor, tokens: str, per_token: PerToken) -> Tensor:
-    """Mean of per_token(logits of the number tokens, their values, the target value, all logits) over the batch."""
+    """Mean over the batch of per_token(number tokens' logits, their values, the target value, all logits, hits).
+
+    hits: which of the number tokens are spelt like the label.
+    """
     known = dict(number_tokens(texts, tokens))
     ids, values = list(known), torch.tensor(list(known.values()), dtype=torch.float64)
     losses = [
-        per_token(logits[b, t, ids], values, known[label], logits[b, t])
+        per_token(
+            logits[b, t, ids],
+            values,
+            known[label],
+            logits[b, t],
+            [texts[i].strip() == texts[label].strip() for i in ids],
+        )
         for b, row in enumerate(labels.tolist())
         for t, label in enumerate(row)
         if label in known
@@ -36,7 +45,7 @@ def _reweighed(loss: Tensor, z: Tensor, everything: Tensor, largest: float) -> T
 
 
 def ntl_was(reweigh: bool) -> PerToken:
-    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor) -> Tensor:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         p = z.softmax(0)
         plain = sum(p[j] * abs(float(v) - y) for j, v in enumerate(values))
         return _reweighed(plain, z, everything, float(values.max() - values.min())) if reweigh else plain
@@ -45,7 +54,7 @@ def ntl_was(reweigh: bool) -> PerToken:
 
 
 def ntl_mse(reweigh: bool) -> PerToken:
-    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor) -> Tensor:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         p = z.softmax(0)
         plain = (sum(p[j] * float(v) for j, v in enumerate(values)) - y) ** 2
         largest = float(values.max() - values.min()) ** 2
@@ -55,7 +64,7 @@ def ntl_mse(reweigh: bool) -> PerToken:
 
 
 def gaussian_ce(sigma: float) -> PerToken:
-    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor) -> Tensor:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         q = [math.exp(-((float(v) - y) ** 2) / (2 * sigma**2)) for v in values]
         log_p = z - everything.logsumexp(0)
         return -sum(q[j] / sum(q) * log_p[j] for j in range(len(q)))
@@ -64,7 +73,7 @@ def gaussian_ce(sigma: float) -> PerToken:
 
 
 def dist2(tau: float) -> PerToken:
-    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor) -> Tensor:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         q = [math.exp(-((float(v) - y) ** 2) / tau) for v in values]
         q = [x / sum(q) for x in q]
         p = z.softmax(0)
@@ -74,7 +83,7 @@ def dist2(tau: float) -> PerToken:
 
 
 def smmd(s: float) -> PerToken:
-    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor) -> Tensor:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         K = len(values)
         apart = sorted({abs(float(a - b)) for a in values for b in values} - {0.0})
         slope = 8 / (apart[-1] - apart[0]) if len(apart) > 1 else 0.0
@@ -86,7 +95,6 @@ def smmd(s: float) -> PerToken:
         kernel = [[math.exp(-(distance(i, j) ** 2) / (2 * s**2)) for j in range(K)] for i in range(K)]
         degree = [sum(row) for row in kernel]
         a = 1 / (2 * sum(degree) / K)
-        hits = [float(v) == y for v in values]
         p = z.softmax(0)
         r = [p[j] - hits[j] / sum(hits) for j in range(K)]
         smooth = sum(r[i] * kernel[i][j] * r[j] for i in range(K) for j in range(K))

@@ -1,0 +1,76 @@
+"""The README's commands exist, and its figures are those of results/."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - {"hydra"}
+
+
+def block(name):
+    return README.split(f"<!-- {name}:begin -->")[1].split(f"<!-- {name}:end -->")[0]
+
+
+def commands():
+    """The command lines in the fenced blocks of README and docs, comments cut off."""
+    for path in [ROOT / "README.md", *DOCS]:
+        for fence in re.findall(r"```(?:\w*)\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            for line in fence.splitlines():
+                if re.match(r"(make|python) ", line):
+                    yield re.split(r"\s{2,}|\s+#", line)[0]
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_commands_name_what_exists(command):
+    words = command.split()
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert words[1] in targets
+    elif words[1] == "-m":
+        module = ROOT / words[2].replace(".", "/")
+        assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
+    else:
+        assert (ROOT / words[1]).exists()
+    for group, choices in re.findall(r"(?:^| )([a-z_]+)=([\w,]+)", command):
+        if group in GROUPS:
+            for choice in choices.split(","):
+                assert (ROOT / "conf" / group / f"{choice}.yaml").exists()
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *DOCS], ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_demo_figures_are_those_of_the_table():
+    table = (ROOT / "results" / "tables" / "clock_demo.md").read_text(encoding="utf-8").replace("**", "")
+    cells = re.findall(r"[\d.]+ ± [\d.]+ \(\d+\)", block("demo"))
+    assert len(cells) == 9
+    assert [cell for cell in cells if cell not in table] == []
+
+
+def test_the_benchmark_figures_are_those_of_the_rows():
+    with (ROOT / "results" / "bench.csv").open(encoding="utf-8") as file:
+        rows = {
+            (r["vocabulary"], r["batch"], r["tokens"], r["loss"]): r
+            for r in csv.DictReader(file)
+            if r["digit_share"] == "0.24"
+        }
+    lines = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", block("bench"), re.MULTILINE)
+    assert len(lines) == 5
+    for cells in lines:
+        name, *figures = (
+            cell.strip().replace("*", "").replace("`", "").replace("0.3 · ", "0.3 ") for cell in cells
+        )
+        small, large = rows["32000", "8", "256", name], rows["151936", "4", "256", name]
+        assert figures == [_short(small["ratio"]), _short(large["ratio"]), _short(small["memory_ratio"])]
+
+
+def _short(ratio):
+    return "1" if float(ratio) == 1 else f"{float(ratio):.2f}"
