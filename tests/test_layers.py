@@ -36,7 +36,7 @@ MAY_IMPORT = {
         *EVERYONE,
         *(
             f"ntil.{name}"
-            for name in ("settings", "numbers", "losses", "data", "models", "runs", "evaluation")
+            for name in ("settings", "losses", "integrations", "data", "models", "runs", "evaluation")
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},

@@ -8,13 +8,14 @@ NumberTrainer(model, args, train_dataset=…, number_loss=full)
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ntil.losses import CrossEntropy, WithCrossEntropy
+from ntil.losses import CrossEntropy, LossParts, WithCrossEntropy
 
 FullLoss = CrossEntropy | WithCrossEntropy
 
@@ -42,7 +43,7 @@ def hf_loss(
         share = 1 / accumulation_steps if accumulation_steps else None
         if not logits.requires_grad:
             share = None  # an evaluated batch stands for itself
-        return weighted(full, logits, labels, num_items_in_batch, share)
+        return weighted(full, logits, labels, num_items_in_batch, share).total
 
     return compute
 
@@ -85,11 +86,17 @@ class NumberLossMixin:
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
         logits, labels = aligned(outputs, inputs.get("labels"))
         share = len(labels) / self._samples if logits.requires_grad and self._samples is not None else None
-        loss = weighted(self.number_loss, logits, labels, num_items_in_batch, share)
+        parts = weighted(self.number_loss, logits, labels, num_items_in_batch, share)
+        if logits.requires_grad:
+            self.on_parts(parts)
+        loss = parts.total
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # DDP takes the mean over processes, and the counts are sums over them.
             loss = loss * (self.accelerator.num_processes // self._copies())
         return (loss, outputs) if return_outputs else loss
+
+    def on_parts(self, parts: LossParts) -> None:
+        """Called with each training batch's parts; a subclass may log them."""
 
     def _copies(self) -> int:
         """Processes that see the same batch (tensor parallelism)."""
@@ -108,18 +115,29 @@ def aligned(outputs: Any, labels: Tensor | None, shift: bool = True) -> tuple[Te
 
 def weighted(
     full: FullLoss, logits: Tensor, labels: Tensor, tokens: Any, sample_share: Tensor | float | None
-) -> Tensor:
-    """A micro-batch's part in the loss of its step.
+) -> LossParts:
+    """The loss of a micro-batch and its parts; `total` is the micro-batch's part in the loss of its step.
 
     tokens: supervised tokens in the step; None where nobody counted, and the micro-batch counts by `sample_share`.
     sample_share: the micro-batch's share of the step's samples, by which the number loss counts where it is added as
     it is (balance="none"); None for the share of tokens.
     """
     if tokens is None:
-        return full(logits, labels) * (1.0 if sample_share is None else sample_share)
+        return _scaled(_parts(full, logits, labels), 1.0 if sample_share is None else sample_share)
     whole = torch.as_tensor(tokens, device=logits.device).sum()  # DataParallel: one share for each GPU
     token_share = (labels >= 0).sum() / whole.clamp(min=1)
     if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
         number_scale = sample_share / token_share.clamp(min=1e-12)
-        return full.parts(logits, labels, number_scale).total * token_share
-    return full(logits, labels) * token_share
+        return _scaled(full.parts(logits, labels, number_scale), token_share)
+    return _scaled(_parts(full, logits, labels), token_share)
+
+
+def _parts(full: FullLoss, logits: Tensor, labels: Tensor) -> LossParts:
+    """Of a loss of ours; a compiled one is called as it is and has a total only."""
+    if isinstance(full, CrossEntropy | WithCrossEntropy):
+        return full.parts(logits, labels)
+    return LossParts(full(logits, labels))
+
+
+def _scaled(parts: LossParts, share: Tensor | float) -> LossParts:
+    return replace(parts, total=parts.total * share)

@@ -96,7 +96,7 @@ def fit(
         eval_dataset=validation or None,
         data_collator=partial(collate, pad_token_id=adapter.pad_token_id),
         callbacks=callbacks,
-        loss=loss,
+        number_loss=loss,
         validate=validate,
     )
     for shown_twice in (PrinterCallback, ProgressCallback):

@@ -133,7 +133,7 @@ def trained_line(
         ),
         train_dataset=rows(24),  # type: ignore[arg-type]
         data_collator=lambda batch: collate(batch, pad_token_id=0),
-        loss=loss,
+        number_loss=loss,
         validate=dict,
     )
     trainer.train()
