@@ -223,8 +223,8 @@ def test_evaluate_repeats_the_metrics_of_training(finished: Path, tmp_path: Path
 def test_evaluate_never_writes_over_the_run(finished: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(finished, tmp_path / "copy")
     assert run("evaluate", f"run={copy}", "splits=[val]", "limit=2").code == 0
-    assert {path.name for path in copy.iterdir()} - RUN_FILES == {"evaluation-val-first2"}
-    metrics = read_json(copy / "evaluation-val-first2" / "metrics.json")
+    assert {path.name for path in copy.iterdir()} - RUN_FILES == {"evaluation-val-limit2"}
+    metrics = read_json(copy / "evaluation-val-limit2" / "metrics.json")
     assert {name: split["count"] for name, split in metrics["splits"].items()} == {"val": 2}
     for name in ("metrics.json", "predictions.jsonl", "predictions_test.png"):
         assert sha256(copy / name) == sha256(finished / name)

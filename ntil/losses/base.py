@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ntil.losses.functional import computing_dtype, gather_columns
+from ntil.losses.functional import computing_dtype, full_precision, gather_columns
 from ntil.numbers import NumberVocab, Spans, number_spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
@@ -62,7 +62,7 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
-        with torch.autocast(logits.device.type, enabled=False):  # products of probabilities stay in float32
+        with full_precision(logits.device):
             columns = self.number_logits(logits, labels)
             normaliser = logits.to(columns[0].dtype).logsumexp(-1) if self.needs_normaliser else None
             return self.parts(columns, self.spans(labels), normaliser)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.functional import full_precision
 from ntil.losses.fused import DTYPES, FusedCrossEntropy, can_fuse
 from ntil.losses.fused_linear import FusedLinearCrossEntropy
 
@@ -78,7 +79,7 @@ class WithCrossEntropy(nn.Module):
 
         number_scale: a further factor on λ, for loops that weigh micro-batches by their share of a step.
         """
-        with torch.autocast(logits.device.type, enabled=False):  # products of probabilities stay in float32
+        with full_precision(logits.device):
             if self.fused and can_fuse(logits) and not self.loss.needs_normaliser:
                 return self._fused_parts(logits, labels, number_scale)
             return self._plain_parts(logits, labels, number_scale)

@@ -5,6 +5,7 @@ whatever a number's length, and the published terms become functions of the targ
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ntil.numbers import Spans
 
+_AUTOCAST = ("cpu", "cuda", "xpu", "mps")
 GRADIENT_LIMIT = 1e30  # keeps the chain rule finite behind a number's leading digits; see `widen`
 
 
@@ -67,6 +69,11 @@ def widen(x: Tensor) -> Tensor:
     """
     wide: Tensor = _Widen.apply(x)
     return wide
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast inside: products of probabilities are too few to save time on, and bf16 would cost digits."""
+    return torch.autocast(device.type, enabled=False) if device.type in _AUTOCAST else nullcontext()
 
 
 def computing_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -39,7 +39,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
     """
 
     def decorate(main: Callable[[DictConfig], None]) -> Callable[[], None]:
-        mistakes: list[str] = []
+        mistakes: list[str] = []  # of the jobs of one command
 
         def job(cfg: DictConfig) -> None:
             try:
@@ -51,6 +51,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 print(f"error: {error}", file=sys.stderr)
 
         def start() -> None:
+            mistakes.clear()
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
             register_resolvers()
             try:
