@@ -76,14 +76,14 @@ class NumberLoss(nn.Module):
 
     def spans(self, labels: Tensor) -> Spans:
         """The numbers in labels [B, T]."""
+        self._follow(labels.device)
         tables = VocabTables(*(getattr(self, f"_{name}") for name in VocabTables._fields))
         return number_spans(labels, tables, self.number_format)
 
     def number_logits(self, logits: Tensor, labels: Tensor) -> list[Tensor]:
         """[B, T, K] for each token group, in float32 (float64 logits stay so); checks shapes, follows the device."""
         self._check(logits, labels)
-        if self.columns.device != logits.device:
-            self.to(logits.device)
+        self._follow(logits.device)
         return self.split(gather_columns(logits, self.columns, self._first))
 
     def split(self, columns: Tensor) -> list[Tensor]:
@@ -97,6 +97,11 @@ class NumberLoss(nn.Module):
             (group, getattr(self, f"_values_{i}"), getattr(self, f"_digits_{i}"))
             for i, group in enumerate(self.vocab.groups)
         ]
+
+    def _follow(self, device: torch.device) -> None:
+        """Move the tables to where the data is; once, and nothing under torch.compile where they are there already."""
+        if self.columns.device != device:
+            self.to(device)
 
     def _check(self, logits: Tensor, labels: Tensor) -> None:
         if logits.ndim != 3 or labels.shape != logits.shape[:2]:

@@ -8,6 +8,7 @@ from ntil.losses.base import LossParts, NumberLoss
 from ntil.losses.functional import full_precision
 from ntil.losses.fused import DTYPES, FusedCrossEntropy, can_fuse
 from ntil.losses.fused_linear import FusedLinearCrossEntropy
+from ntil.numbers import Spans
 
 BALANCES = ("ce_ratio", "none", "digit_share")
 
@@ -119,12 +120,10 @@ class WithCrossEntropy(nn.Module):
             )
         if hidden.dtype not in DTYPES:
             raise ValueError(f"from_hidden takes float32 or bfloat16 hidden states, not {hidden.dtype}.")
-        at = self.loss.columns.to(weight.device)
+        spans = self.loss.spans(labels)
+        is_number, at = spans.is_number, self.loss.columns
         picked = F.linear(hidden.detach(), weight.detach()[at], None if bias is None else bias.detach()[at])
-        number, gradient = self._number_with_gradient(
-            self.loss.split(picked), labels, torch.is_grad_enabled()
-        )
-        is_number = self.loss.spans(labels).is_number
+        number, gradient = self._number_with_gradient(self.loss.split(picked), spans, torch.is_grad_enabled())
         total, ce = FusedLinearCrossEntropy.apply(
             hidden.flatten(0, -2),
             weight,
@@ -157,8 +156,9 @@ class WithCrossEntropy(nn.Module):
         """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
         columns = self.loss.number_logits(logits.detach(), labels)
         wanted = torch.is_grad_enabled() and logits.requires_grad
-        number, gradient = self._number_with_gradient(columns, labels, wanted)
-        is_number = self.loss.spans(labels).is_number
+        spans = self.loss.spans(labels)
+        is_number = spans.is_number
+        number, gradient = self._number_with_gradient(columns, spans, wanted)
         total, ce = FusedCrossEntropy.apply(
             logits,
             self._ce_labels(labels, is_number),
@@ -174,12 +174,12 @@ class WithCrossEntropy(nn.Module):
         )
 
     def _number_with_gradient(
-        self, columns: list[Tensor], labels: Tensor, wanted: bool
+        self, columns: list[Tensor], spans: Spans, wanted: bool
     ) -> tuple[LossParts, Tensor | None]:
         """(the number loss without graph, its gradient by the columns [B, T, K] where `wanted`)."""
         columns = [column.detach().requires_grad_(wanted) for column in columns]
         with torch.set_grad_enabled(wanted):
-            number = self.loss.parts(columns, self.loss.spans(labels))
+            number = self.loss.parts(columns, spans)
         gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wanted else None
         terms = {name: term.detach() for name, term in number.terms.items()}
         return LossParts(number.total.detach(), terms, number.digits, number.numbers), gradient
