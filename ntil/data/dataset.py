@@ -89,20 +89,18 @@ def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
         )
     longest = max(len(row["input_ids"]) for row in rows)
 
-    def left_pad(name: str, value: int) -> Tensor:
+    def left_pad(tensors: list[Tensor], value: int) -> Tensor:
         return torch.stack(
-            [torch.nn.functional.pad(row[name], (longest - len(row[name]), 0), value=value) for row in rows]
+            [torch.nn.functional.pad(tensor, (longest - len(tensor), 0), value=value) for tensor in tensors]
         )
 
-    masks = [{"mask": torch.ones_like(row["input_ids"])} for row in rows]
+    ids = [row["input_ids"] for row in rows]
     batch: dict[str, Any] = {
-        "input_ids": left_pad("input_ids", pad_token_id),
-        "attention_mask": torch.stack(
-            [torch.nn.functional.pad(m["mask"], (longest - len(m["mask"]), 0)) for m in masks]
-        ),
+        "input_ids": left_pad(ids, pad_token_id),
+        "attention_mask": left_pad([torch.ones_like(row) for row in ids], 0),
     }
     if "labels" in rows[0]:
-        labels = left_pad("labels", IGNORED)
+        labels = left_pad([row["labels"] for row in rows], IGNORED)
         supervised = (labels != IGNORED).any(0).nonzero()
         first = int(supervised[0]) if len(supervised) else longest - 1
         batch["labels"] = labels

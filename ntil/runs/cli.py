@@ -4,7 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import hydra
 import torch
@@ -151,8 +150,3 @@ def _known_keys(config_name: str) -> list[str]:
 
     walk(cfg, "")
     return keys
-
-
-def conf_choices(group: str) -> list[str]:
-    """The choices of a config group, in alphabetical order."""
-    return sorted(path.stem for path in Path(ROOT_CONF / group).glob("*.yaml"))
