@@ -1,4 +1,7 @@
-"""The command line of the builders: `python -m data_prep --help`."""
+"""The command line of the builders: `python -m data_prep --help`.
+
+Every file of conf/data/ is a command; its options are read off the file's own keys.
+"""
 
 import argparse
 import sys
@@ -13,7 +16,7 @@ from ntil.errors import UserError, did_you_mean
 EXAMPLES = """examples:
   python -m data_prep list
   python -m data_prep clock --difficulty easy --out data/clock_easy
-  python -m data_prep clock --difficulty hard --size 224 --train 20000 --out data/clock_hard_224
+  python -m data_prep clock_hard --size 224 --train 20000 --out data/clock_hard_224
   python -m data_prep clock --out data/with_seconds --set style.seconds.probability=0.5
   python -m data_prep clock_time --raw ~/Downloads/time --out data/clock_time --size 64
 
@@ -25,15 +28,19 @@ SET_HELP = (
     "change any value of the data config, for example style.dial.radius=[0.3,0.4] or "
     "style.faces.train.numerals={arabic: 1, roman: 2}; may be repeated"
 )
+MISSING = "???"  # OmegaConf's mark of a value that the user must give
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if typed[:1] and not typed[0].startswith("-"):
+            _known(typed[0])
+        options = _parser(typed[0] if typed else "").parse_args(typed)
         if options.command == "list":
             return _list()
         data = read(_config_name(options))
-        data = with_overrides(data, [*_shortcuts(options), *(options.set or ())])
+        data = with_overrides(data, [*_shortcuts(options, data), *(options.set or ())])
         return _build(data, options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -46,50 +53,78 @@ def _build(data: dict[str, Any], options: argparse.Namespace) -> int:
         print(f"{options.out} is up to date.")
         return 0
     asked.build(options.out, options.workers)
-    print(f"{options.out} is ready; look at {options.out / 'contact_sheet.png'}.")
+    sheet = options.out / "contact_sheet.png"
+    print(f"{options.out} is ready{f'; look at {sheet}' if sheet.exists() else ''}.")
     return 0
 
 
 def _list() -> int:
-    width = max(map(len, BUILDERS))
+    width = max(map(len, (*BUILDERS, *available())))
     for name, builder in BUILDERS.items():
-        print(f"{name:{width}}  {builder.help}")
+        print(f"{name}: {builder.help}")
         for config in available():
             if read(config)["builder"] == name:
-                print(f"{'':{width}}    conf/data/{config}.yaml")
+                print(f"  {config:{width}}  conf/data/{config}.yaml")
     return 0
 
 
+def _families() -> dict[str, dict[str, str]]:
+    """Builders whose configs are levels of difficulty: builder → level → config (clock → easy → clock_easy)."""
+    families: dict[str, dict[str, str]] = {}
+    for config in available():
+        builder = str(read(config)["builder"])
+        if config.startswith(f"{builder}_"):
+            families.setdefault(builder, {})[config.removeprefix(f"{builder}_")] = config
+    hardness = ("easy", "medium", "hard")
+    return {
+        builder: {level: levels[level] for level in sorted(levels, key=hardness.index)}
+        for builder, levels in families.items()
+        if "easy" in levels and set(levels) <= set(hardness)
+    }
+
+
+def _known(command: str) -> None:
+    commands = ["list", *available(), *_families()]
+    if command not in commands:
+        near = did_you_mean(command, commands)
+        raise UserError(f"There is no data set {command!r}.{near} `python -m data_prep list` shows them all.")
+
+
 def _config_name(options: argparse.Namespace) -> str:
-    if options.command != "clock":
+    levels = _families().get(options.command)
+    if levels is None:
         return str(options.command)
-    levels = [name.removeprefix("clock_") for name in available() if read(name)["builder"] == "clock"]
     if options.difficulty not in levels:
         near = did_you_mean(options.difficulty, levels)
         raise UserError(
             f"There is no difficulty {options.difficulty!r}.{near} Difficulties: {', '.join(levels)}."
         )
-    return f"clock_{options.difficulty}"
+    return levels[options.difficulty]
 
 
-# Options that are short names for config values.
-SHORTCUTS = {
-    "size": "size",
-    "seed": "seed",
-    "raw": "raw",
-    "train": "splits.train",
-    "val": "splits.val",
-    "test": "splits.test",
-    "heldout_faces": "splits.heldout_faces",
+# Options for top-level values of a config: name → type, metavar, help.
+VALUES: dict[str, tuple[type, str, str]] = {
+    "raw": (str, "DIR", "the folder with the files as their owner publishes them"),
+    "size": (int, "PIXELS", "width and height of the pictures"),
+    "seed": (int, "N", "another seed, another data set"),
 }
 
 
-def _shortcuts(options: argparse.Namespace) -> list[tuple[str, Any]]:
-    given = {option: getattr(options, option, None) for option in SHORTCUTS}
-    return [(SHORTCUTS[option], value) for option, value in given.items() if value is not None]
+def _shortcuts(options: argparse.Namespace, data: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The options given, as config keys."""
+    keys = {name: name for name in VALUES if name in data}
+    keys |= {name: f"splits.{name}" for name in _split_names(data)}
+    given = {key: getattr(options, name, None) for name, key in keys.items()}
+    return [(key, value) for key, value in given.items() if value is not None]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _split_names(data: dict[str, Any]) -> list[str]:
+    splits = data.get("splits")
+    return list(splits) if isinstance(splits, dict) else []
+
+
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """All commands by name; only the one asked for with its options, because these are read from its file."""
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m data_prep",
@@ -99,39 +134,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("list", help="the builders and their configs")
-    clock = commands.add_parser(
-        "clock", help=BUILDERS["clock"].help, epilog=EXAMPLES, formatter_class=formatter
-    )
-    clock.add_argument(
-        "--difficulty", default="easy", metavar="LEVEL", help="easy, medium or hard (default easy)"
-    )
-    clock.add_argument("--size", type=int, metavar="PIXELS", help="width and height of the pictures")
-    for split in ("train", "val", "test"):
-        clock.add_argument(f"--{split}", type=int, metavar="N", help=f"pictures in {split}")
-    clock.add_argument(
-        "--heldout-faces", type=int, metavar="N", help="test pictures of faces never trained on"
-    )
-    clock.add_argument("--seed", type=int, metavar="N", help="another seed, another data set")
-    time = commands.add_parser(
-        "clock_time", help=BUILDERS["clock_time"].help, epilog=EXAMPLES, formatter_class=formatter
-    )
-    time.add_argument(
-        "--raw",
-        type=_folder,
-        required=True,
-        metavar="DIR",
-        help="the folder that holds train/, valid/, test/",
-    )
-    time.add_argument(
-        "--size", type=int, metavar="PIXELS", help="resize to this width and height (default: copy the files)"
-    )
-    for command in (clock, time):
-        command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to build")
-        command.add_argument(
-            "--workers", type=int, metavar="N", help="processes (default: one for each core)"
+    families = _families()
+    for name in sorted({*available(), *families}):
+        config = read(families[name]["easy"] if name in families else name)
+        command = commands.add_parser(
+            name, help=BUILDERS[config["builder"]].help, epilog=EXAMPLES, formatter_class=formatter
         )
-        command.add_argument("--set", action="append", metavar="KEY=VALUE", help=SET_HELP)
+        if name == asked:
+            _add_options(command, config, list(families.get(name, ())))
     return parser
+
+
+def _add_options(command: argparse.ArgumentParser, config: dict[str, Any], levels: list[str]) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to build")
+    if levels:
+        command.add_argument(
+            "--difficulty", default="easy", metavar="LEVEL", help=f"{', '.join(levels)} (default easy)"
+        )
+    for name, (kind, metavar, text) in VALUES.items():
+        if name in config:
+            needed = config[name] == MISSING
+            convert = _folder if name == "raw" else kind
+            command.add_argument(f"--{name}", type=convert, metavar=metavar, required=needed, help=text)
+    for split in _split_names(config):
+        option = f"--{split.replace('_', '-')}"
+        command.add_argument(option, dest=split, type=int, metavar="N", help=f"items in {split}")
+    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    command.add_argument("--set", action="append", metavar="KEY=VALUE", help=SET_HELP)
 
 
 def _folder(text: str) -> str:

@@ -183,6 +183,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise UserError(f"{where} must be a mapping, not {value!r}.")
         kind = typing.get_args(hint)[1]
         return {str(key): _convert(kind, entry, f"{where}.{key}") for key, entry in value.items()}
+    if typing.get_origin(hint) is list:
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where} must be a list, not {value!r}.")
+        kind = typing.get_args(hint)[0]
+        return [_convert(kind, entry, f"{where}[{place}]") for place, entry in enumerate(value)]
+    if hint is bool and isinstance(value, bool):
+        return value
     if hint is float and _is_number(value):
         return float(value)
     if hint is int and _is_number(value) and float(value).is_integer():

@@ -4,6 +4,7 @@ A data set is a folder:
 
     records.jsonl       {"id": "train-000017", "split": "train", "image": "images/train/000017.png",
                          "target": {"hour": 3, "minute": 25}, "meta": {"face": "round"}}
+                        "query" is there where the question differs from item to item
     images/…            the pictures; text-only sets have none ("image": null)
     manifest.json       builder, its config and version, counts by split, skipped records and why, sha256 of records.jsonl
     contact_sheet.png   what it looks like
@@ -23,22 +24,31 @@ RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sh
 
 @dataclass(frozen=True)
 class Example:
-    """One question: `target` is what the task scores against, `meta` what it may group by."""
+    """One question: `query` is what is asked of this item in particular (an expression, a sum), `target` what the task
+    scores against, `meta` what it may group by.
+    """
 
     id: str
     split: str
     target: dict[str, Any]
     image: str | None = None  # relative to the data set's folder
     meta: dict[str, Any] = field(default_factory=dict)
+    query: str | None = None
 
     def to_record(self) -> dict[str, Any]:
-        return asdict(self)
+        record = asdict(self)
+        if self.query is None:
+            del record["query"]
+        return record
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "record") -> "Example":
         image = record.get("image")
         if image is not None and not isinstance(image, str):
             raise UserError(f"{where}: image must be a path or null, not {image!r}.")
+        query = record.get("query")
+        if query is not None and not isinstance(query, str):
+            raise UserError(f"{where}: query must be text, not {query!r}.")
         try:
             return cls(
                 id=str(record["id"]),
@@ -46,6 +56,7 @@ class Example:
                 target=dict(record["target"]),
                 image=image,
                 meta=dict(record.get("meta") or {}),
+                query=query,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{where}: not a data record ({type(error).__name__}: {error}).") from None

@@ -12,10 +12,12 @@ from transformers import PreTrainedModel
 
 from ntil.data.dataset import open_image
 from ntil.data.example import Example, read_examples, read_manifest
-from ntil.data.task import Task, aggregate
+from ntil.data.task import Item, Task, aggregate
 from ntil.errors import UserError, did_you_mean
+from ntil.evaluation.baselines import baselines
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Question, batches, generate
+from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.io import inside, read_json, write_jsonl
 from ntil.models.adapters import Adapter
@@ -23,9 +25,10 @@ from ntil.settings import load_settings
 
 
 class Scored(NamedTuple):
-    """Predictions (the rows of predictions.jsonl) and their metrics."""
+    """Predictions (the rows of predictions.jsonl), the same as items, and their metrics."""
 
     rows: list[dict[str, Any]]
+    items: list[Item]
     metrics: dict[str, float | None]
 
 
@@ -40,6 +43,7 @@ def score_examples(
 ) -> Scored:
     """Generate, parse and score; `progress` names the bar that a long evaluation shows."""
     rows: list[dict[str, Any]] = []
+    items: list[Item] = []
     spans = list(batches(len(examples), batch_size))
     for span in track(spans, description=progress) if progress else spans:
         chunk = [examples[i] for i in span]
@@ -51,6 +55,8 @@ def score_examples(
             chunk, generate(model, adapter, questions, task.max_new_tokens), strict=True
         ):
             parsed = task.parse(said.text)
+            item = Item(example, parsed, task.score(parsed, example))
+            items.append(item)
             rows.append(
                 {
                     "split": example.split,
@@ -58,7 +64,7 @@ def score_examples(
                     "text": said.text,
                     "answer": task.answer(example),
                     "parsed": None if parsed is None else str(parsed),
-                    "scores": task.score(parsed, example),
+                    "scores": item.scores,
                     "tokens": said.tokens,
                     "probabilities": [
                         p if isfinite(p) else None for p in said.probabilities
@@ -66,7 +72,7 @@ def score_examples(
                     "meta": example.meta,
                 }
             )
-    return Scored(rows, aggregate([row["scores"] for row in rows], list(task.metrics)))
+    return Scored(rows, items, aggregate(task, items))
 
 
 def evaluate(
@@ -80,7 +86,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the splits that `cfg` (conf/evaluation) names.
 
-    Writes predictions.jsonl and pictures into `folder`; returns what metrics.json holds.
+    Writes predictions.jsonl and pictures into `folder`; returns what metrics.json holds: for each split its metrics with
+    bootstrap intervals, the same by group, and what a constant and a random answer would have scored.
     """
     start = time.perf_counter()
     settings = load_settings(EvaluationSettings, cfg, "evaluation")
@@ -94,6 +101,7 @@ def evaluate(
         *settings.splits,
         *(s for s in settings.optional_splits if s in counts and s not in settings.splits),
     ]
+    train = read_examples(data, "train") if "train" in counts else []
     rows: list[dict[str, Any]] = []
     splits: dict[str, Any] = {}
     for split in wanted:
@@ -102,8 +110,16 @@ def evaluate(
             model, adapter, task, data, examples, settings.batch_size, progress=f"evaluating {split}"
         )
         rows += scored.rows
-        splits[split] = {"count": len(examples), "metrics": scored.metrics}
+        splits[split] = {
+            "count": len(examples),
+            "metrics": scored.metrics,
+            "intervals": intervals(task, scored.items),
+            "groups": by_group(task, scored.items),
+            "baselines": baselines(task, train, examples) if train else {},
+        }
         report(f"{split} ({len(examples)}): {summary(task, scored.metrics)}")
+        for name, metrics in splits[split]["baselines"].items():
+            report(f"  a {name} answer: {summary(task, metrics)}")
         if settings.pictures:
             draw_predictions(task, data, examples, scored.rows, folder / f"predictions_{split}.png")
     write_jsonl(folder / "predictions.jsonl", rows)
@@ -119,6 +135,21 @@ def evaluate(
         "splits": splits,
         "timing": timing,
     }
+
+
+def by_group(task: Task, items: list[Item]) -> dict[str, dict[str, Any]]:
+    """Key of `meta` → its value → count and metrics of the items that have it."""
+    result: dict[str, dict[str, Any]] = {}
+    for key in task.groups:
+        members: dict[str, list[Item]] = {}
+        for item in items:
+            if key in item.example.meta:
+                members.setdefault(str(item.example.meta[key]), []).append(item)
+        result[key] = {
+            value: {"count": len(group), "metrics": aggregate(task, group)}
+            for value, group in sorted(members.items())
+        }
+    return result
 
 
 def summary(task: Task, metrics: dict[str, float | None]) -> str:

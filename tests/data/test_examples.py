@@ -29,6 +29,7 @@ def record(**changes: Any) -> dict[str, Any]:
         target=st.dictionaries(NAMES, VALUES, max_size=3),
         image=st.none() | NAMES,
         meta=st.dictionaries(NAMES, VALUES, max_size=3),
+        query=st.none() | NAMES,
     )
 )
 def test_records_round_trip(example: Example) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ntil.data.example import Example
-from ntil.data.task import aggregate
+from ntil.data.task import Item, aggregate
 from tasks.clock import ClockTask, Reading
 
 TASK = ClockTask()
@@ -106,14 +106,15 @@ def test_unparsed_answers_are_the_worst() -> None:
 
 
 def test_the_mean_leaves_out_what_was_not_scored() -> None:
-    rows = [scores("3:25", 3, 25), scores("3:35", 3, 25), scores("?", 3, 25)]
-    means = aggregate(rows, list(TASK.metrics))
+    truth = example(3, 25)
+    items = [Item(truth, TASK.parse(text), scores(text, 3, 25)) for text in ("3:25", "3:35", "?")]
+    means = aggregate(TASK, items)
     assert means["exact"] == pytest.approx(1 / 3)
     assert means["parsed"] == pytest.approx(2 / 3)
     assert means["gap_circular"] == 5
     assert means["gap_circular_worst"] == pytest.approx((0 + 10 + 360) / 3)
-    assert aggregate(rows[2:], ["gap_plain"]) == {"gap_plain": None}
-    assert aggregate([], ["exact"]) == {"exact": None}
+    assert aggregate(TASK, items[2:])["gap_plain"] is None
+    assert aggregate(TASK, []) == dict.fromkeys(TASK.metrics)
 
 
 def test_an_answer_fits_into_its_tokens() -> None:

@@ -1,0 +1,30 @@
+"""What answers cost nothing: one constant answer for every item, and answers drawn at random from training.
+
+Both go through the task's parser and scores like a model's answers. A result is worth as much as its distance to them.
+"""
+
+import random
+from collections.abc import Sequence
+
+from ntil.data.example import Example
+from ntil.data.task import Item, Task, aggregate
+
+SEED = 0
+
+
+def baselines(
+    task: Task, train: Sequence[Example], examples: Sequence[Example]
+) -> dict[str, dict[str, float | None]]:
+    """Metrics of the "constant" and the "random" answers on `examples`; nothing is looked up in `examples` itself."""
+    draw = random.Random(SEED)
+    constant = [task.constant(train)] * len(examples)
+    drawn = [task.answer(draw.choice(train)) for _ in examples]
+    return {"constant": _score(task, examples, constant), "random": _score(task, examples, drawn)}
+
+
+def _score(task: Task, examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float | None]:
+    items = []
+    for example, text in zip(examples, answers, strict=True):
+        parsed = task.parse(text)
+        items.append(Item(example, parsed, task.score(parsed, example)))
+    return aggregate(task, items)

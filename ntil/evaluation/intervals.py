@@ -1,0 +1,44 @@
+"""How sure a metric is, as far as the choice of test items goes: bootstrap intervals over the items."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntil.data.task import Item, Task, contribution
+
+Array = NDArray[np.float64]
+
+REPLICATES = 1000
+LEVEL = 0.95
+SEED = 0
+_CHUNK = 2_000_000  # item draws held in memory at once
+
+
+def intervals(task: Task, items: Sequence[Item]) -> dict[str, list[float] | None]:
+    """Metric → [low, high], the central 95 % of 1,000 resamples of the items; None where the metric is no ratio of sums
+    (`of_split`), or where no resample has a value.
+    """
+    names = [name for name, metric in task.metrics.items() if not metric.of_split]
+    sums = np.array(
+        [[contribution(item.scores, name, task.metrics[name].ratio) for name in names] for item in items]
+    )  # [items, metrics, 2]
+    drawn = _resampled(sums.reshape(len(items), -1)).reshape(REPLICATES, len(names), 2)
+    result: dict[str, list[float] | None] = dict.fromkeys(task.metrics)
+    for name, above, below in zip(names, drawn[..., 0].T, drawn[..., 1].T, strict=True):
+        values = above[below > 0] / below[below > 0]
+        if len(values):
+            tail = (1 - LEVEL) / 2
+            result[name] = [float(value) for value in np.quantile(values, [tail, 1 - tail])]
+    return result
+
+
+def _resampled(sums: Array) -> Array:
+    """Sums of [items, k] over as many items drawn with replacement → [replicates, k]."""
+    random, items = np.random.default_rng(SEED), len(sums)
+    step = max(1, _CHUNK // items)
+    blocks = []
+    for start in range(0, REPLICATES, step):
+        weights = random.multinomial(items, np.full(items, 1 / items), size=min(step, REPLICATES - start))
+        blocks.append(weights @ sums)
+    return np.concatenate(blocks)
