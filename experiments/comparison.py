@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import labels
 from experiments.folder import NOT_OVERRIDES
-from experiments.statistics import Array, Difference, Summary, paired_difference, summarise
+from experiments.statistics import Array, Difference, Summary, Sums, paired_difference, summarise
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean
 
@@ -50,6 +50,9 @@ class Column:
     better: str
     unit: str
     digits: int
+    ratio: tuple[tuple[str, ...], ...] | None = (
+        None  # of sums of these scores; None: mean of the metric's own
+    )
 
     @property
     def title(self) -> str:
@@ -123,7 +126,7 @@ def _columns(experiment: str, spec: TableSpec, data: Sequence[Row]) -> tuple[Col
             f"the runs of {experiment} have no metric {unknown[0]!r}.{near} They have: {', '.join(about)}."
         )
     return tuple(
-        Column(split, metric, row["label"], row["better"], row["unit"], int(row["digits"]))
+        Column(split, metric, row["label"], row["better"], row["unit"], int(row["digits"]), _ratio(row))
         for split in spec.splits
         for metric in spec.metrics
         for row in [about[metric]]
@@ -188,16 +191,37 @@ def _difference(
     items = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
     if not items:
         return None
-    pairs = np.array([[_number(table[item].get(column.metric)) for item in items] for table in tables])
-    return paired_difference(pairs[: len(seeds)], pairs[len(seeds) :], column.better)
+    ours_sums, baseline_sums = (
+        _sums(column, [[table[item] for item in items] for table in half])
+        for half in (tables[: len(seeds)], tables[len(seeds) :])
+    )
+    return paired_difference(ours_sums, baseline_sums, column.better)
+
+
+def _sums(column: Column, tables: Sequence[Sequence[Row]]) -> Sums:
+    """What the items of each table add to the column's metric."""
+
+    def cells(name: str) -> Array:
+        return np.array([[_number(row.get(name)) for row in table] for table in tables])
+
+    if column.ratio is None:
+        return Sums.of(cells(column.metric))
+    above, below = (np.sum([np.nan_to_num(cells(name)) for name in names], axis=0) for names in column.ratio)
+    return Sums(above, below)
+
+
+def _ratio(row: Row) -> tuple[tuple[str, ...], ...] | None:
+    return tuple(tuple(names.split("+")) for names in row["ratio"].split("/")) if row["ratio"] else None
 
 
 def _scored_share(runs: Mapping[int, str], column: Column, scores: Scores) -> float | None:
+    """None for metrics that no single item has: ratios and those of a whole split."""
     cells: Array = np.array(
         [
-            _number(row.get(column.metric))
+            _number(row[column.metric])
             for run in runs.values()
             for row in scores.get((run, column.split), {}).values()
+            if column.metric in row
         ]
     )
     return float(1 - np.isnan(cells).mean()) if cells.size else None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from ntil.data.task import contribution
 from ntil.errors import UserError
 from ntil.io import read_json, read_jsonl
 from ntil.runs.run import COMPLETE, FREE_KEYS
@@ -165,6 +166,7 @@ def _metric_rows(results: dict[str, Any]) -> Iterator[dict[str, str]]:
                 "count": cell(content["count"]),
                 "label": cell(about["label"]),
                 "digits": cell(int(about["digits"])),
+                "ratio": ratio_cell(about.get("ratio")),
             }
 
 
@@ -186,7 +188,10 @@ def _curve_rows(logged: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
 
 
 def _check_means(results: dict[str, Any], items: list[dict[str, Any]]) -> None:
-    """metrics.json must be what predictions.jsonl says, or one of them belongs to another evaluation."""
+    """metrics.json must be what predictions.jsonl says, or one of them belongs to another evaluation.
+
+    A metric `of_split` cannot be computed from single items and is taken as it is.
+    """
     for split, content in results["splits"].items():
         scores = [item["scores"] for item in items if item["split"] == split]
         ids = {item["id"] for item in items if item["split"] == split}
@@ -196,16 +201,25 @@ def _check_means(results: dict[str, Any], items: list[dict[str, Any]]) -> None:
                 f"predictions.jsonl has {len(scores)} with {len(ids)} ids"
             )
         for metric, value in content["metrics"].items():
-            known = [score for row in scores if (score := row.get(metric)) is not None]
-            if not all(math.isfinite(number) for number in [*known, *([] if value is None else [value])]):
+            about = results["metrics"][metric]
+            if about.get("of_split"):
+                continue
+            parts = [contribution(row, metric, about.get("ratio")) for row in scores]
+            above, below = (math.fsum(part[side] for part in parts) for side in (0, 1))
+            if not all(map(math.isfinite, [above, below, *([] if value is None else [value])])):
                 raise BrokenRunError(f"{metric} of {split} is not finite")
-            mean = math.fsum(known) / len(known) if known else None
+            mean = above / below if below else None
             if (mean is None) != (value is None) or (
                 mean is not None and not math.isclose(mean, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
             ):
                 raise BrokenRunError(
                     f"{metric} of {split} is {value} in metrics.json, {mean} in predictions.jsonl"
                 )
+
+
+def ratio_cell(ratio: Sequence[Sequence[str]] | None) -> str:
+    """`matched+matched/targets+detections`; '' for a mean of the items' own scores."""
+    return "/".join("+".join(names) for names in ratio) if ratio else ""
 
 
 def cell(value: Any) -> str:

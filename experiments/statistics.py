@@ -1,10 +1,12 @@
 """Mean, standard deviation and the paired bootstrap that says whether a loss differs from the baseline.
 
-The paired difference is taken over the seeds that both have and, for each seed, over the same test items. An item
-without a score (None, kept as nan) is left out of that run's mean, as in the metric itself.
+The paired difference is taken over the seeds that both have and, for each seed, over the same test items. A metric is a
+ratio of sums over the items: for a mean, of the scores over their count, where an item without a score (None, kept as
+nan) is left out, as in the metric itself; for precision and its like, of what each item adds above and below.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,25 @@ REPLICATES = 10_000
 SEED = 20_250_513
 LEVEL = 0.95
 _CHUNK = 2_000_000  # item draws held in memory at once
+
+
+class Sums(NamedTuple):
+    """What each item adds to a metric's numerator and denominator, [seeds, items] each."""
+
+    above: Array
+    below: Array
+
+    @classmethod
+    def of(cls, scores: "Array | Sums") -> "Sums":
+        """Scores with nan for "none" make a mean."""
+        if isinstance(scores, Sums):
+            return scores
+        return cls(np.nan_to_num(scores), (~np.isnan(scores)).astype(float))
+
+    def ratio(self) -> Array:
+        """[seeds] the metric of each seed; nan where nothing stands below."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.above.sum(axis=1) / self.below.sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -48,41 +69,50 @@ def summarise(values: list[float]) -> Summary:
 
 
 def paired_difference(
-    ours: Array, baseline: Array, better: str, replicates: int = REPLICATES, seed: int = SEED
+    ours: Array | Sums,
+    baseline: Array | Sums,
+    better: str,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
 ) -> Difference | None:
-    """Two-level paired bootstrap of mean(ours) − mean(baseline), both [seeds, items] with nan for "no score".
+    """Two-level paired bootstrap of metric(ours) − metric(baseline), both [seeds, items].
 
     A replicate draws as many seeds and as many items as there are, with replacement, the same ones for both sides.
     All seeds of a replicate share its items, because they were tested on the same ones: drawing items anew for
     each seed would treat S seeds on n items as S·n independent items and make the interval too narrow.
     None where a side has a run without any score.
     """
-    if ours.shape != baseline.shape or ours.ndim != 2:
+    ours, baseline = Sums.of(ours), Sums.of(baseline)
+    if ours.above.shape != baseline.above.shape or ours.above.ndim != 2:
         raise ValueError(
-            f"expected two [seeds, items] arrays of one shape, got {ours.shape} and {baseline.shape}"
+            f"expected two [seeds, items] arrays of one shape, got {ours.above.shape} and {baseline.above.shape}"
         )
     if better not in ("higher", "lower"):
         raise UserError(f"a metric is better when 'higher' or 'lower', not {better!r}.")
-    if not ours.size or (np.isnan(ours).all(axis=1) | np.isnan(baseline).all(axis=1)).any():
+    if not ours.above.size:
         return None
-    mean = float(np.mean(np.nanmean(ours, axis=1) - np.nanmean(baseline, axis=1)))
+    differences = ours.ratio() - baseline.ratio()
+    if not np.isfinite(differences).all():
+        return None
     low, high = interval(bootstrap(ours, baseline, replicates, seed))
-    return Difference(mean, low, high, *ours.shape, verdict(low, high, better))
+    return Difference(float(np.mean(differences)), low, high, *ours.above.shape, verdict(low, high, better))
 
 
-def bootstrap(ours: Array, baseline: Array, replicates: int, seed: int) -> Array:
-    """[replicates] differences of means, one for each draw of seeds and items."""
-    seeds, items = ours.shape
+def bootstrap(ours: Array | Sums, baseline: Array | Sums, replicates: int, seed: int) -> Array:
+    """[replicates] differences of the metric, one for each draw of seeds and items."""
+    ours, baseline = Sums.of(ours), Sums.of(baseline)
+    seeds, items = ours.above.shape
     random = np.random.default_rng(seed)
-    sums = np.concatenate([np.nan_to_num(ours), np.nan_to_num(baseline)]).T  # [items, 2·seeds]
-    known = np.concatenate([~np.isnan(ours), ~np.isnan(baseline)]).T.astype(float)
+    above = np.concatenate([ours.above, baseline.above]).T  # [items, 2·seeds]
+    below = np.concatenate([ours.below, baseline.below]).T
     result = []
     step = max(1, _CHUNK // items)
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
         item_weight = _draws(random, count, items)
-        with np.errstate(invalid="ignore"):  # a draw may hold no scored item: nan, left out of the interval
-            means = (item_weight @ sums) / (item_weight @ known)
+        # A draw may hold nothing to divide by: nan, left out of the interval.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = (item_weight @ above) / (item_weight @ below)
         differences = means[:, :seeds] - means[:, seeds:]
         seed_weight = _draws(random, count, seeds)
         # A seed that was not drawn has no say, not even as 0 · nan.

@@ -31,7 +31,17 @@ RUN_COLUMNS = (
         "unit",
     ),
     *("better", "count", "steps", "train_seconds", "device", "threads", "commit", "dirty", "config_hash"),
-    *("data_hash", "torch", "transformers", "overrides", "label", "digits", "train_count", "parameters"),
+    *(
+        "data_hash",
+        "torch",
+        "transformers",
+        "overrides",
+        "label",
+        "digits",
+        "ratio",
+        "train_count",
+        "parameters",
+    ),
 )
 SCORE_KEYS = ("run", "split", "item")
 CURVE_COLUMNS = ("run", "step", "key", "value")

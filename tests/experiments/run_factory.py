@@ -33,8 +33,9 @@ def write_run(
     data: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     curves: Sequence[Mapping[str, Any]] | None = None,
+    metrics: Mapping[str, tuple[Mapping[str, Any], Mapping[str, float | None]]] | None = None,
 ) -> Path:
-    """A complete run; returns its folder."""
+    """A complete run; returns its folder. metrics: name → (how it is read, its value by split), beside the means."""
     run = name or ",".join([f"clock-{model}-{loss}-seed{seed}", *overrides])
     folder = outputs / experiment / run
     folder.mkdir(parents=True)
@@ -51,7 +52,12 @@ def write_run(
     typed = [f"experiment={experiment}", f"loss={loss}", f"seed={seed}", *overrides]
     (folder / "overrides.yaml").write_text(yaml.safe_dump(typed))
     dump(folder / "provenance.json", _provenance(seed, commit, data))
-    dump(folder / "metrics.json", _metrics(scores))
+    results = _metrics(scores)
+    for metric, (about, values) in (metrics or {}).items():
+        results["metrics"][metric] = METRICS["exact"] | {"label": metric} | dict(about)
+        for split, value in values.items():
+            results["splits"][split]["metrics"][metric] = value
+    dump(folder / "metrics.json", results)
     items = [
         {
             "split": split,

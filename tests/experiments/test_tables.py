@@ -61,6 +61,22 @@ def test_scores_and_differences(outputs: Path, results: Path, conf: Path) -> Non
     assert "With 2 seeds the interval understates" in text
 
 
+def test_ratios_and_metrics_of_a_whole_split(outputs: Path, results: Path, conf: Path) -> None:
+    for loss, found in (("ce", (1, 0)), ("ntil", (2, 1))):
+        items = [{"found": float(n), "shown": 2.0} for n in found]
+        about = {"ratio": [["found"], ["shown"]]}
+        metrics = {
+            "precision": (about, {"test": sum(found) / 4}),
+            "ap": ({"of_split": True}, {"test": 0.5}),
+        }
+        write_run(outputs, {"test": items}, loss=loss, metrics=metrics)
+    set_table(conf, splits=["test"], metrics=["precision", "ap"])
+    text = make(outputs, results, conf)
+    rows = table_after(text, "Difference to CE on test")
+    assert "+0.500" in rows["NTIL"][0]
+    assert rows["NTIL"][1] == "–"
+
+
 def test_lower_is_better_where_the_metric_says_so(outputs: Path, results: Path, conf: Path) -> None:
     set_table(conf, metrics=["gap_plain"])
     for loss, gap in (("ce", 30.0), ("ntil", 9.5)):
