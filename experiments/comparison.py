@@ -25,6 +25,9 @@ class TableSpec:
     metrics: tuple[str, ...]
     title: str = ""
     published: str | None = None
+    along: str | None = (
+        None  # an override that the figure draws the metrics over, such as trainer.train_examples
+    )
 
     @classmethod
     def parse(cls, name: str, node: Mapping[str, Any]) -> "TableSpec":

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.labels import colours, label, ordered
 from ntil.io import atomic_open
@@ -34,7 +34,19 @@ STYLE = {
 }
 
 
-def draw(stem: Path, panels: Sequence["Panel"], order: Sequence[str]) -> list[Path]:
+class Abscissa(NamedTuple):
+    """What the curves run over; with `ticks` it is logarithmic and marks these values."""
+
+    title: str = "training step"
+    ticks: Sequence[float] = ()
+
+
+STEPS = Abscissa()
+
+
+def draw(
+    stem: Path, panels: Sequence["Panel"], order: Sequence[str], abscissa: Abscissa = STEPS
+) -> list[Path]:
     """Write <stem>.png and <stem>.svg; `order` says which choices come first."""
     choices = ordered([choice for panel in panels for choice in panel.lines], first=order)
     paint = colours(choices)
@@ -44,7 +56,12 @@ def draw(stem: Path, panels: Sequence["Panel"], order: Sequence[str]) -> list[Pa
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for place, panel in zip(axes, panels, strict=True):
             _panel(place, panel, [choice for choice in choices if choice in panel.lines], paint)
-        axes[-1].set_xlabel("training step")
+        axes[-1].set_xlabel(abscissa.title)
+        if abscissa.ticks:
+            axes[-1].set_xscale("log")
+            axes[-1].xaxis.set_major_locator(FixedLocator(list(abscissa.ticks)))
+            axes[-1].xaxis.set_minor_locator(NullLocator())
+            axes[-1].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         figure.draw_without_rendering()  # the labels are spread by the panels' final heights
         for place, panel in zip(axes, panels, strict=True):
             _label_ends(place, panel, [choice for choice in choices if choice in panel.lines], paint)
@@ -79,7 +96,7 @@ def _panel(axes: Axes, panel: "Panel", choices: Sequence[str], paint: Mapping[st
     axes.margins(x=0.02)
 
 
-def _points(curve: "Curve") -> tuple[list[int], list[float]]:
+def _points(curve: "Curve") -> tuple[list[float], list[float]]:
     return [step for step, _ in curve], [value for _, value in curve]
 
 

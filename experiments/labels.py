@@ -20,6 +20,9 @@ LOSSES = {
     "ntil_no_exp": ("NTIL without Exp", "#56B4E9"),
     "ntil_no_rel": ("NTIL without Rel", "#009E73"),
     "ntil_no_mag": ("NTIL without Mag", "#E69F00"),
+    "ntil_only_exp": ("EMD + Exp", "#CC79A7"),
+    "ntil_only_rel": ("EMD + Rel", "#8C6BB1"),
+    "ntil_only_mag": ("EMD + Mag", "#B8A800"),
 }
 _SPARE = ("#117733", "#882255", "#88CCEE", "#AA4499")  # for losses that have no line above
 

@@ -1,11 +1,12 @@
-"""Draw the learning curves of experiments from results/ alone.
+"""Draw the figures of experiments from results/ alone: learning curves, or metrics over a swept setting.
 
     python -m experiments.plots                     every experiment with curves in results/
     python -m experiments.plots clock_demo
 
 Writes results/figures/<experiment>_validation and _training as .png and .svg: a thin line for each seed, a thick one for
 the mean over seeds at the steps that all seeds have, a colour for each loss (the same in every figure). Parts of the
-training loss stand on a logarithmic axis. Made for half a page's width.
+training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets one figure instead,
+<experiment>_along, of its metrics over that setting. Made for half a page's width.
 """
 
 import argparse
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.command import guard
-from experiments.comparison import TableSpec, row_groups
-from experiments.curves import draw
+from experiments.comparison import TableSpec, row_groups, row_value
+from experiments.curves import Abscissa, draw
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean
@@ -31,8 +32,9 @@ PARTS = {
     "magnitude": "magnitude deviation",
 }
 VALIDATION_PANELS = 2
+ALONG = {"trainer.train_examples": "training examples", "trainer.max_steps": "training steps"}  # axis titles
 
-Curve = list[tuple[int, float]]  # (step, value), ascending
+Curve = list[tuple[float, float]]  # (step, value), ascending
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,17 @@ def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
 
 
 def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
-    """A pair of figures for each group of runs that differ in the table's rows and the seed alone."""
+    """A pair of figures for each group of runs that differ in the table's rows and the seed alone; or one `along`."""
     node = table_spec(name, conf)
     spec = TableSpec.parse(name, node) if node else None
     key = spec.rows if spec else "loss"
     rows, curves = store.runs(name), _curves(store.curves(name))
     order = [*([spec.baseline] if spec else []), *grid_values(name, key, conf)]
     labels = {row["metric"]: (row["label"], row["unit"], row["better"]) for row in rows}
+    if spec and spec.along:
+        panels, ticks = along_panels(spec, spec.along, rows, labels)
+        abscissa = Abscissa(ALONG.get(spec.along, spec.along), ticks)
+        return draw(store.root / "figures" / f"{name}_along", panels, order, abscissa) if panels else []
     written = []
     for group, members in row_groups({row["run"]: row for row in rows}, key).items():
         suffix = "-" + re.sub(r"[^\w.=-]+", "_", group) if group else ""
@@ -100,6 +106,32 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
                 stem = store.root / "figures" / f"{name}_{kind}{suffix}"
                 written += draw(stem, panels, order)
     return written
+
+
+def along_panels(
+    spec: TableSpec, along: str, rows: Sequence[Row], labels: Mapping[str, tuple[str, str, str]]
+) -> tuple[list[Panel], list[float]]:
+    """(a panel for each split and metric of the table, the values that the setting takes)."""
+    points: dict[tuple[str, str], dict[str, dict[str, Curve]]] = {}  # split, metric → row → seed → curve
+    ticks: set[float] = set()
+    for row in rows:
+        if row["value"] and row["split"] in spec.splits and row["metric"] in spec.metrics:
+            at = float(row_value(row, along))
+            ticks.add(at)
+            seeds = points.setdefault((row["split"], row["metric"]), {}).setdefault(
+                row_value(row, spec.rows), {}
+            )
+            seeds.setdefault(row["seed"], []).append((at, float(row["value"])))
+    panels = [
+        Panel(
+            _metric_title(metric, labels, split),
+            {value: [sorted(curve) for curve in seeds.values()] for value, seeds in lines.items()},
+        )
+        for split in spec.splits
+        for metric in spec.metrics
+        if (lines := points.get((split, metric)))
+    ]
+    return panels, sorted(ticks)
 
 
 def validation_panels(
@@ -128,10 +160,10 @@ def _values(panel: Panel) -> Iterator[float]:
     return (value for lines in panel.lines.values() for curve in lines for _, value in curve)
 
 
-def _metric_title(metric: str, labels: Mapping[str, tuple[str, str, str]]) -> str:
+def _metric_title(metric: str, labels: Mapping[str, tuple[str, str, str]], split: str = "validation") -> str:
     label, unit, better = labels.get(metric, (metric, "", ""))
     arrow = {"higher": " ↑", "lower": " ↓"}.get(better, "")
-    return f"validation: {label}" + (f" [{unit}]" if unit not in ("", "share") else "") + arrow
+    return f"{split}: {label}" + (f" [{unit}]" if unit not in ("", "share") else "") + arrow
 
 
 def _lines(

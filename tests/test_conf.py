@@ -105,7 +105,7 @@ def test_every_preset_names_its_own_experiment_and_real_choices(name: str) -> No
     assert table.baseline in str(cfg.hydra.sweeper.params[table.rows]).split(",")
     assert set(table.metrics) <= set(task.metrics)
     assert set(table.splits) <= {*cfg.evaluation.splits, *cfg.evaluation.optional_splits}
-    if table.published is not None:
+    if table.get("published") is not None:
         assert table.published in OmegaConf.load(CONF / "published.yaml")
 
 

@@ -3,12 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from run_factory import exact, realistic, write_run
 
 from experiments.collect import collect
+from experiments.comparison import TableSpec
 from experiments.curves import mean_curve, spread
 from experiments.labels import LOSSES, colours
-from experiments.plots import main, training_panels, validation_panels
+from experiments.plots import along_panels, main, training_panels, validation_panels
+from experiments.store import Store
 
 
 def digests(results: Path) -> dict[str, str]:
@@ -35,6 +38,25 @@ def test_figures_come_from_results_alone_and_are_the_same_each_time(
     svg = (results / "figures" / "demo_training.svg").read_text()
     assert "<dc:date>" not in svg
     assert LOSSES["ntil"][1].lower() in svg.lower()
+
+
+def test_metrics_over_a_swept_setting(outputs: Path, results: Path, conf: Path) -> None:
+    for loss, better in (("ce", 0), ("ntil", 1)):
+        for size in (1000, 250):
+            for seed in (0, 1):
+                scores = exact(*[1.0] * (size // 250 + better + seed), *[0.0] * 5)
+                words = [f"trainer.train_examples={size}"]
+                write_run(outputs, scores, loss=loss, seed=seed, overrides=words)
+    collect(outputs, results)
+    path = conf / "experiment" / "demo.yaml"
+    table = {"rows": "loss", "baseline": "ce", "splits": ["test"], "metrics": ["exact"]}
+    path.write_text(yaml.safe_dump({"table": {**table, "along": "trainer.train_examples"}}))
+    assert main(["demo", "--results", str(results)], conf) == 0
+    assert set(digests(results)) == {"demo_along.png", "demo_along.svg"}
+    spec = TableSpec.parse("demo", {**table, "along": "trainer.train_examples"})
+    (panel,), ticks = along_panels(spec, "trainer.train_examples", Store(results).runs("demo"), {})
+    assert ticks == [250, 1000]
+    assert panel.lines["ntil"] == [[(250, 2 / 7), (1000, 5 / 10)], [(250, 3 / 8), (1000, 6 / 11)]]
 
 
 def test_panels() -> None:
