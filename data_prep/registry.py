@@ -10,6 +10,8 @@ from typing import Any
 from data_prep import clock_time, schema
 from data_prep.clock import build as clock
 from data_prep.clock.style import ClockConfig
+from data_prep.scenes import build as scenes
+from data_prep.scenes.config import ScenesConfig
 from data_prep.writer import Plan, is_up_to_date, write
 from ntil.errors import UserError, did_you_mean
 
@@ -29,6 +31,9 @@ BUILDERS: dict[str, Builder] = {
         clock_time.plan,
         clock_time.VERSION,
         "the Kaggle TIME clocks, from its folder",
+    ),
+    "scenes": Builder(
+        ScenesConfig, scenes.plan, scenes.VERSION, "generated shapes with referring expressions, easy to hard"
     ),
 }
 

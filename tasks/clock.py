@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.metrics.clock import DIAL, circular_gap, plain_gap
+from tasks.drawing import ANSWER, TRUTH, enlarged
 
 _TIME = re.compile(r"(?<![\d:.])(\d{1,2}):(\d{2})(?![\d:])", re.ASCII)
-TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)  # green and vermilion that colour-blind readers tell apart
 
 
 class Reading(NamedTuple):
@@ -94,13 +94,12 @@ class ClockTask(Task):
 
     def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
         """The picture at least 256 pixels large, with the hands of the truth (green) and of the answer (orange)."""
-        scale = max(1, round(256 / min(image.size)))
-        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
+        image, _ = enlarged(image)
         pen = ImageDraw.Draw(image)
         if example is not None:
             _draw_hands(pen, image.size, _truth(example), TRUTH, 7)
         if parsed is not None:
-            _draw_hands(pen, image.size, parsed, PREDICTION, 3)
+            _draw_hands(pen, image.size, parsed, ANSWER, 3)
         return image
 
 

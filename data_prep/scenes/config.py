@@ -1,0 +1,61 @@
+"""What may vary in a data set of scenes: the schema of conf/data/scenes_*.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from data_prep.schema import Choice, Of, Probability, Range, Within
+from ntil.errors import UserError, did_you_mean
+
+SPLITS = ("train", "val", "test", "heldout_pairs")
+COLOURS = {
+    "red": (208, 48, 48),
+    "blue": (44, 92, 200),
+    "green": (40, 150, 72),
+    "yellow": (236, 200, 40),
+    "purple": (140, 72, 184),
+    "orange": (240, 136, 36),
+    "white": (248, 248, 248),
+    "black": (28, 28, 32),
+}
+SHAPES = ("circle", "square", "triangle", "ring", "star", "cross", "diamond", "bar")
+TEXTURES = ("plain", "striped", "dotted")
+KINDS = ("shape", "colour", "size", "texture", "relation")
+
+
+@dataclass(frozen=True)
+class ScenesConfig:
+    """One generated data set: conf/data/scenes_easy.yaml and its siblings."""
+
+    name: str
+    builder: str
+    seed: Annotated[int, Within(0, 2**63 - 1)]
+    size: Annotated[int, Within(32, 2048, "pixels")]  # width and height of the pictures
+    splits: dict[str, int]  # pictures in each
+    objects: Annotated[Range, Within(1, 12, "objects")]  # in a scene, whole numbers of it
+    radius: Annotated[Range, Within(0.04, 0.3, "picture sides")]  # of an object of ordinary size
+    size_ratio: Annotated[float, Within(1.0, 3.0)]  # large over small; 1 for one size only
+    gap: Annotated[float, Within(0.0, 0.2, "picture sides")]  # between the boxes of any two objects, at least
+    shapes: Annotated[Choice, Of(SHAPES)]
+    colours: Annotated[Choice, Of(COLOURS)]
+    textures: Annotated[Choice, Of(TEXTURES)]
+    relations: Probability  # that an expression says "left of …" where it can; without need for one too
+    extra_factor: Probability  # that it names one factor more than it has to
+    heldout: list[str]  # "red star": pairs of colour and shape that only heldout_pairs shows
+    background: Annotated[Range, Within(0.0, 1.0, "strength of the texture")]
+    noise: Annotated[Range, Within(0.0, 40.0, "levels of 0–255")]  # standard deviation
+
+    def __post_init__(self) -> None:
+        for split, count in self.splits.items():
+            if split not in SPLITS:
+                near = did_you_mean(split, SPLITS)
+                raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
+            if not 0 <= count <= 10_000_000:
+                raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
+        known = {f"{colour} {shape}" for colour in self.colours.options for shape in self.shapes.options}
+        for pair in self.heldout:
+            if pair not in known:
+                raise UserError(f"heldout names {pair!r}, which the colours and shapes cannot make.")
+        if self.splits.get("heldout_pairs") and not self.heldout:
+            raise UserError("splits.heldout_pairs asks for pictures, but heldout names no pairs.")
+        if len(known) - len(self.heldout) < self.objects.high:
+            raise UserError("too few pairs of colour and shape for so many objects; name more of either.")

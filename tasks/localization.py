@@ -1,0 +1,207 @@
+"""Localization: where is what the expression names?
+
+    prompt  Where is the small red ring left of the blue square?     (a config value; the expression is example.query)
+    answer  (412,388),(587,612)                                      in the model's coordinate format
+
+Record: `target` = {"boxes": [[x1, y1, x2, y2], …], "width": …, "height": …} in pixels. `LocalizationTask` takes one
+box; `DetectionTask` lists all boxes of a category, left to right and then top to bottom, or says "none".
+
+An answer is parsed when it is exactly one box (or a list of boxes) in the format, each with x1 < x2 and y1 < y2.
+Anything else is wrong and gets no invented box: it counts as 0 in every accuracy and in the mean IoU, and is left out
+of the centre distance; its share is 1 − "parsed".
+
+Version 1: first version.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import hypot
+from statistics import median
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from ntil.data.example import Example
+from ntil.data.task import Item, Metric, Task
+from ntil.metrics import boxes
+from tasks.coordinates import CoordinateFormat, Size, Steps
+from tasks.drawing import ANSWER, TRUTH, corners, enlarged, outline
+
+Corners = list[Steps]  # of a box, in steps of the format: top left, bottom right
+NONE = "none"
+
+
+class _BoxTask(Task):
+    """What one box and lists of boxes share."""
+
+    groups: ClassVar[Sequence[str]] = ("category",)
+
+    def __init__(
+        self,
+        coordinates: str = "integers_1000",
+        question: str = "Where is {query}?",
+        max_new_tokens: int = 32,
+    ) -> None:
+        self.format = CoordinateFormat.of(coordinates)
+        self.question, self.max_new_tokens = question, max_new_tokens
+
+    def prompt(self, example: Example) -> str:
+        return self.question.replace("{query}", example.query or "the object")
+
+    def read_boxes(self, text: str) -> list[Corners] | None:
+        """The boxes of a text that holds nothing else."""
+        shapes = self.format.read(text)
+        if shapes is None or not all(_is_box(shape) for shape in shapes):
+            return None
+        return shapes
+
+    def write_boxes(self, found: Sequence[boxes.Box], size: Size) -> str:
+        return self.format.write([self.format.box_to_steps(box, size) for box in found])
+
+    def pixels(self, shape: Corners, size: Size) -> list[float]:
+        """[x1, y1, x2, y2] in pixels."""
+        (x1, y1), (x2, y2) = self.format.to_pixels(shape, size)
+        return [x1, y1, x2, y2]
+
+    def _drawn(self, image: Image.Image, shapes: Sequence[Corners], example: Example | None) -> Image.Image:
+        size = image.size
+        image, scale = enlarged(image)
+        if example is not None:
+            known = _size(example)
+            for box in example.target["boxes"]:
+                shown = [
+                    value * scale * side / full
+                    for value, side, full in zip(box, size * 2, known * 2, strict=True)
+                ]
+                outline(image, corners(shown), TRUTH, 4)
+        for shape in shapes:
+            outline(image, corners([value * scale for value in self.pixels(shape, size)]), ANSWER, 2)
+        return image
+
+
+class LocalizationTask(_BoxTask):
+    """One box for each expression. See the module's docstring."""
+
+    name: ClassVar[str] = "localization"
+    version: ClassVar[int] = 1
+    headline: ClassVar[str] = "acc_50"
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "acc_50": Metric("Acc@0.5", "higher", "share"),
+        "acc_75": Metric("Acc@0.75", "higher", "share"),
+        "iou": Metric("mean IoU", "higher", "share"),
+        "centre": Metric("centre off by", "lower", "diagonals"),
+        "parsed": Metric("parsed", "higher", "share"),
+    }
+
+    def answer(self, example: Example) -> str:
+        return self.write_boxes([_box(example)], _size(example))
+
+    def parse(self, text: str) -> Corners | None:
+        found = self.read_boxes(text)
+        return found[0] if found is not None and len(found) == 1 else None
+
+    def score(self, parsed: Corners | None, example: Example) -> dict[str, float | None]:
+        if parsed is None:
+            return {**dict.fromkeys(self.metrics, 0.0), "centre": None}
+        size, truth = _size(example), _box(example)
+        found = self.pixels(parsed, size)
+        overlap = boxes.iou(found, truth)
+        return {
+            "acc_50": float(overlap >= 0.5),
+            "acc_75": float(overlap >= 0.75),
+            "iou": overlap,
+            "centre": boxes.centre_distance(found, truth) / hypot(*size),
+            "parsed": 1.0,
+        }
+
+    def constant(self, train: Sequence[Example]) -> str:
+        """The median box: each edge's median share of the picture, in a picture of the first example's size."""
+        size = _size(train[0])
+        shares = [[value / side for value, side in zip(_box(e), _size(e) * 2, strict=True)] for e in train]
+        middle = [
+            median(column) * side for column, side in zip(zip(*shares, strict=True), size * 2, strict=True)
+        ]
+        return self.write_boxes([middle], size)
+
+    def error(self, scores: Mapping[str, float | None]) -> float:
+        """0 from IoU 0.5 on, so that a right box is drawn as right."""
+        if scores["acc_50"]:
+            return 0.0
+        return 1.0 - (scores["iou"] or 0.0) + (0.0 if scores["parsed"] else 1.0)
+
+    def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
+        """The picture at least 256 pixels large, with the box of the truth (green) and of the answer (orange)."""
+        return self._drawn(image, [] if parsed is None else [parsed], example)
+
+
+class DetectionTask(_BoxTask):
+    """All boxes of a category as a list. See the module's docstring."""
+
+    name: ClassVar[str] = "detection"
+    version: ClassVar[int] = 1
+    headline: ClassVar[str] = "h_mean"
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "h_mean": Metric("H-mean@0.5", "higher", "share", ratio=(("hits", "hits"), ("found", "targets"))),
+        "precision": Metric("precision@0.5", "higher", "share", ratio=(("hits",), ("found",))),
+        "recall": Metric("recall@0.5", "higher", "share", ratio=(("hits",), ("targets",))),
+        "ap": Metric("COCO AP", "higher", "share", of_split=True),
+        "ap_50": Metric("COCO AP@0.5", "higher", "share", of_split=True),
+        "ap_75": Metric("COCO AP@0.75", "higher", "share", of_split=True),
+        "parsed": Metric("parsed", "higher", "share"),
+    }
+
+    def __init__(
+        self,
+        coordinates: str = "integers_1000",
+        question: str = "Where is {query}?",
+        max_new_tokens: int = 256,
+    ) -> None:
+        super().__init__(coordinates, question, max_new_tokens)
+
+    def answer(self, example: Example) -> str:
+        ordered = sorted(example.target["boxes"], key=lambda box: (box[0], box[1]))
+        return self.write_boxes(ordered, _size(example)) if ordered else NONE
+
+    def parse(self, text: str) -> list[Corners] | None:
+        return [] if text.strip() == NONE else self.read_boxes(text)
+
+    def score(self, parsed: list[Corners] | None, example: Example) -> dict[str, float | None]:
+        truth = example.target["boxes"]
+        found = [self.pixels(shape, _size(example)) for shape in parsed or ()]
+        return {
+            "hits": float(len(boxes.matched(found, truth))),
+            "found": float(len(found)),
+            "targets": float(len(truth)),
+            "parsed": float(parsed is not None),
+        }
+
+    def split_metrics(self, items: Sequence[Item]) -> dict[str, float | None]:
+        return boxes.average_precision(
+            [
+                boxes.Detections(
+                    [self.pixels(shape, _size(item.example)) for shape in item.parsed or ()],
+                    item.example.target["boxes"],
+                )
+                for item in items
+            ]
+        )
+
+    def error(self, scores: Mapping[str, float | None]) -> float:
+        hits, found, targets = (scores[name] or 0.0 for name in ("hits", "found", "targets"))
+        return found + targets - 2 * hits + (0.0 if scores["parsed"] else 1.0)
+
+    def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
+        """The picture at least 256 pixels large, with the boxes of the truth (green) and of the answer (orange)."""
+        return self._drawn(image, parsed or [], example)
+
+
+def _is_box(shape: Corners) -> bool:
+    return len(shape) == 2 and shape[0][0] < shape[1][0] and shape[0][1] < shape[1][1]
+
+
+def _box(example: Example) -> list[float]:
+    (box,) = example.target["boxes"]
+    return [float(value) for value in box]
+
+
+def _size(example: Example) -> Size:
+    return int(example.target["width"]), int(example.target["height"])

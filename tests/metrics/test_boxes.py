@@ -1,0 +1,112 @@
+"""IoU against counting pixels, matching against trying everything, AP against a direct reading of COCO's rules."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ntil.metrics.boxes import Detections, average_precision, centre_distance, iou, matched
+
+CORNERS = st.tuples(*[st.integers(0, 12)] * 4)
+
+
+def box(corners: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    a, b, c, d = corners
+    return min(a, b), min(c, d), max(a, b), max(c, d)
+
+
+def pixels(shape: tuple[int, int, int, int]) -> np.ndarray:
+    grid = np.zeros((12, 12), dtype=bool)
+    grid[shape[1] : shape[3], shape[0] : shape[2]] = True
+    return grid
+
+
+@given(CORNERS.map(box), CORNERS.map(box))
+def test_iou_counts_pixels(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> None:
+    a, b = pixels(one), pixels(other)
+    expected = (a & b).sum() / (a | b).sum() if (a | b).any() else 0.0
+    assert iou(one, other) == pytest.approx(expected)
+    assert iou(one, other) == iou(other, one)
+
+
+def test_centres() -> None:
+    assert centre_distance((0, 0, 2, 2), (3, 4, 5, 6)) == pytest.approx(5)
+
+
+@given(st.lists(CORNERS.map(box), max_size=4), st.lists(CORNERS.map(box), max_size=4))
+def test_matching_is_one_to_one_and_good(found: list, truth: list) -> None:
+    pairs = matched(found, truth, 0.5)
+    assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+    assert all(iou(found[i], truth[j]) >= 0.5 for i, j in pairs)
+    most = max(
+        (
+            sum(iou(found[i], truth[j]) >= 0.5 for i, j in zip(order, range(len(truth)), strict=False))
+            for order in itertools.permutations(range(len(found)), min(len(found), len(truth)))
+        ),
+        default=0,
+    )
+    # Best overlaps first is maximal: no further pair fits. It finds at least half of the best assignment.
+    free = [
+        (i, j)
+        for i in range(len(found))
+        for j in range(len(truth))
+        if i not in {p[0] for p in pairs} and j not in {p[1] for p in pairs}
+    ]
+    assert all(iou(found[i], truth[j]) < 0.5 for i, j in free)
+    assert len(pairs) * 2 >= most
+
+
+def slow_ap(pictures: list[Detections], threshold: float) -> float:
+    """COCO: detections in order (all scores equal), greedily matched; precision made monotone; 101 recall levels."""
+    hits = []
+    for picture in pictures:
+        taken: set[int] = set()
+        for found in picture.found:
+            overlaps = [(iou(found, t), j) for j, t in enumerate(picture.truth) if j not in taken]
+            best = max((o for o in overlaps if o[0] >= threshold), default=None, key=lambda o: (o[0], o[1]))
+            hits.append(best is not None)
+            if best is not None:
+                taken.add(best[1])
+    total = sum(len(p.truth) for p in pictures)
+    right = np.cumsum(hits)
+    precision = right / np.arange(1, len(hits) + 1)
+    recall = right / total
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    places = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
+    return float(np.mean([precision[p] if p < len(hits) else 0.0 for p in places]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_average_precision_follows_coco(seed: int) -> None:
+    draw = random.Random(seed)
+    pictures = []
+    for _ in range(7):
+        truth = [
+            (
+                x := draw.uniform(0, 60),
+                y := draw.uniform(0, 60),
+                x + draw.uniform(8, 30),
+                y + draw.uniform(8, 30),
+            )
+            for _ in range(draw.randint(0, 3))
+        ]
+        found = [tuple(v + draw.uniform(-4, 4) for v in t) for t in truth if draw.random() < 0.8]
+        found += [
+            (x := draw.uniform(0, 60), y := draw.uniform(0, 60), x + 9, y + 9)
+            for _ in range(draw.randint(0, 2))
+        ]
+        pictures.append(Detections(found, truth))
+    result = average_precision(pictures)
+    levels = np.linspace(0.5, 0.95, 10)
+    assert result["ap_50"] == pytest.approx(slow_ap(pictures, 0.5), abs=1e-9)
+    assert result["ap_75"] == pytest.approx(slow_ap(pictures, 0.75), abs=1e-9)
+    assert result["ap"] == pytest.approx(np.mean([slow_ap(pictures, t) for t in levels]), abs=1e-9)
+
+
+def test_average_precision_of_nothing() -> None:
+    assert average_precision([Detections([], [])]) == {"ap": None, "ap_50": None, "ap_75": None}
+    assert average_precision([Detections([], [(0, 0, 5, 5)])]) == {"ap": 0.0, "ap_50": 0.0, "ap_75": 0.0}
+    assert average_precision([Detections([(0, 0, 5, 5)], [(0, 0, 5, 5)])])["ap"] == pytest.approx(1)
