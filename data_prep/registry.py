@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import clock_time, schema
+from data_prep.arithmetic import deepmind, math401, sums
 from data_prep.clock import build as clock
 from data_prep.clock.style import ClockConfig
 from data_prep.scenes import build as scenes
@@ -31,6 +32,18 @@ BUILDERS: dict[str, Builder] = {
         clock_time.plan,
         clock_time.VERSION,
         "the Kaggle TIME clocks, from its folder",
+    ),
+    "sums": Builder(
+        sums.SumsConfig, sums.plan, sums.VERSION, "generated arithmetic in text, easy and medium"
+    ),
+    "math401": Builder(
+        math401.Math401Config, math401.plan, math401.VERSION, "MATH-401, arithmetic in text (test only)"
+    ),
+    "deepmind_mathematics": Builder(
+        deepmind.DeepMindConfig,
+        deepmind.plan,
+        deepmind.VERSION,
+        "DeepMind's Mathematics Dataset, from its folder",
     ),
     "scenes": Builder(
         ScenesConfig, scenes.plan, scenes.VERSION, "generated shapes with referring expressions, easy to hard"

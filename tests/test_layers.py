@@ -40,7 +40,7 @@ MAY_IMPORT = {
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},
-    "data_prep": {*EVERYONE, "ntil.data"},
+    "data_prep": {*EVERYONE, "ntil.data", "ntil.numbers"},
     "experiments": {
         *EVERYONE,
         "ntil",

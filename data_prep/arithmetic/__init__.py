@@ -1,0 +1,1 @@
+"""Sums in text: a generator, and readers of MATH-401 and of DeepMind's Mathematics Dataset."""

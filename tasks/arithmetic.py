@@ -1,0 +1,94 @@
+"""Arithmetic in text: what is 12+34?
+
+    prompt  12+34=          (example.query, in a template that is a config value)
+    answer  46              the number as the record writes it
+
+An answer is parsed when it is one number and nothing else (`ntil.numbers.text.parse_number`: a sign, thousands
+separators and an exponent may be part of it; `46.` or `46 apples` is no answer). `prefix` allows a lead-in such as
+"The answer is" that chat models are trained to write; a final full stop behind it is dropped.
+
+Metrics are MATH-401's: correct (|Δ| < 10⁻³), relative error (capped at 10, which an answer without a number gets),
+share of answers without a number; and beside them the exact text and the digits right by place.
+
+Version 1: first version.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
+
+from ntil.data.example import Example
+from ntil.data.task import Metric, Task
+from ntil.errors import UserError
+from ntil.metrics.numbers import WORST, digits_right, is_close, relative_error
+from ntil.numbers.text import parse_number
+
+
+class Number(NamedTuple):
+    """A number as it was written, and its exact value."""
+
+    text: str
+    value: Fraction
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ArithmeticTask(Task):
+    """See the module's docstring. question: a template with {query}; prefix: what stands before the number."""
+
+    name: ClassVar[str] = "arithmetic"
+    version: ClassVar[int] = 1
+    headline: ClassVar[str] = "correct"
+    groups: ClassVar[Sequence[str]] = ("operator", "digits", "module", "group")
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "correct": Metric("correct", "higher", "share"),
+        "exact": Metric("exact text", "higher", "share"),
+        "relative_error": Metric("relative error", "lower", ""),
+        "digits": Metric("digits right", "higher", "share"),
+        "no_number": Metric("no number", "lower", "share"),
+    }
+
+    def __init__(self, question: str = "{query}", prefix: str = "", max_new_tokens: int = 24) -> None:
+        self.question, self.prefix, self.max_new_tokens = question, prefix, max_new_tokens
+
+    def prompt(self, example: Example) -> str:
+        return self.question.replace("{query}", example.query or "")
+
+    def answer(self, example: Example) -> str:
+        return self.prefix + _truth(example).text
+
+    def parse(self, text: str) -> Number | None:
+        text = text.strip()
+        if self.prefix:
+            if not text.startswith(self.prefix.strip()):
+                return None
+            text = text.removeprefix(self.prefix.strip()).strip().removesuffix(".")
+        value = parse_number(text)
+        return None if value is None else Number(text, value)
+
+    def score(self, parsed: Number | None, example: Example) -> dict[str, float | None]:
+        truth = _truth(example)
+        if parsed is None:
+            return {"correct": 0, "exact": 0, "relative_error": float(WORST), "digits": 0, "no_number": 1}
+        plain = parsed.text.replace(",", "").replace("−", "-")
+        return {
+            "correct": float(is_close(parsed.value, truth.value)),
+            "exact": float(parsed.text == truth.text),
+            "relative_error": relative_error(parsed.value, truth.value),
+            "digits": digits_right(plain, truth.text) if plain.lower() == plain.upper() else None,
+            "no_number": 0.0,
+        }
+
+    def error(self, scores: Mapping[str, float | None]) -> float:
+        if scores["correct"]:
+            return 0.0
+        return (scores["relative_error"] or 0.0) + (scores["no_number"] or 0.0) + 1e-9
+
+
+def _truth(example: Example) -> Number:
+    text: Any = example.target["answer"]
+    value = parse_number(text) if isinstance(text, str) else None
+    if value is None:
+        raise UserError(f"record {example.id}: the answer {text!r} is not a number written as text.")
+    return Number(text, value)
