@@ -13,6 +13,9 @@ from data_prep.clock import build as clock
 from data_prep.clock.style import ClockConfig
 from data_prep.scenes import build as scenes
 from data_prep.scenes.config import ScenesConfig
+from data_prep.text_sets import build as text_sets
+from data_prep.words import build as words
+from data_prep.words.config import WordsConfig
 from data_prep.writer import Plan, is_up_to_date, write
 from ntil.errors import UserError, did_you_mean
 
@@ -32,6 +35,15 @@ BUILDERS: dict[str, Builder] = {
         clock_time.plan,
         clock_time.VERSION,
         "the Kaggle TIME clocks, from its folder",
+    ),
+    "words": Builder(
+        WordsConfig, words.plan, words.VERSION, "generated words on plain to textured ground, easy to hard"
+    ),
+    "text_set": Builder(
+        text_sets.TextSetConfig,
+        text_sets.plan,
+        text_sets.VERSION,
+        "public text detection sets, from their folders",
     ),
     "sums": Builder(
         sums.SumsConfig, sums.plan, sums.VERSION, "generated arithmetic in text, easy and medium"

@@ -156,7 +156,7 @@ def dump(value: Any) -> Any:
         return value.dump()
     if dataclasses.is_dataclass(value):
         return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return dict(value) if isinstance(value, Mapping) else value
+    return {key: dump(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value
 
 
 def _is_number(value: Any) -> bool:
@@ -170,10 +170,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         for check in checks:
             check.check(converted, where)
         return converted
-    if isinstance(hint, types.UnionType):  # `int | None`
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):  # `int | None`
         if value is None:
             return None
-        hint = next(kind for kind in hint.__args__ if kind is not types.NoneType)
+        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+        return _convert(hint, value, where)
     if hasattr(hint, "parse"):
         return hint.parse(value, where)
     if dataclasses.is_dataclass(hint):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 TRUTH, ANSWER = (0, 158, 115), (213, 94, 0)  # green and vermilion that colour-blind readers tell apart
+FAINT = (128, 128, 128)  # what does not count
 SMALLEST = 256  # pixels of a drawing's shorter side
 
 

@@ -38,10 +38,10 @@ def asked(config: ScenesConfig, split: str, index: int) -> tuple[Scene, int, Exp
             if not heldout or f"{thing.colour} {thing.shape}" in config.heldout
         ]
         place = int(rng.choice(places))
-        levels, wordy = plain(scene, scene.things[place]), config.extra_factor.draw(rng)
+        levels, wordy = plain(scene, scene.things[place], config.factors), config.extra_factor.draw(rng)
         choice = levels[min(int(wordy), len(levels) - 1)] if levels else []
         if config.relations.draw(rng):
-            choice = list(related(scene, scene.things[place])) or choice
+            choice = list(related(scene, scene.things[place], config.factors)) or choice
         if choice:
             return scene, place, choice[int(rng.integers(len(choice)))]
 

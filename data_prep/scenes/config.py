@@ -19,7 +19,7 @@ COLOURS = {
 }
 SHAPES = ("circle", "square", "triangle", "ring", "star", "cross", "diamond", "bar")
 TEXTURES = ("plain", "striped", "dotted")
-KINDS = ("shape", "colour", "size", "texture", "relation")
+FACTORS = ("size", "texture", "colour", "shape")  # in the order that English wants
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class ScenesConfig:
     shapes: Annotated[Choice, Of(SHAPES)]
     colours: Annotated[Choice, Of(COLOURS)]
     textures: Annotated[Choice, Of(TEXTURES)]
+    factors: list[str]  # that expressions may name; without "shape" they say "red shape"
     relations: Probability  # that an expression says "left of …" where it can; without need for one too
     extra_factor: Probability  # that it names one factor more than it has to
     heldout: list[str]  # "red star": pairs of colour and shape that only heldout_pairs shows
@@ -51,6 +52,10 @@ class ScenesConfig:
                 raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
             if not 0 <= count <= 10_000_000:
                 raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
+        for factor in self.factors:
+            if factor not in FACTORS:
+                near = did_you_mean(factor, FACTORS)
+                raise UserError(f"factors names {factor!r}.{near} They are: {', '.join(FACTORS)}.")
         known = {f"{colour} {shape}" for colour in self.colours.options for shape in self.shapes.options}
         for pair in self.heldout:
             if pair not in known:

@@ -7,14 +7,14 @@ itself described without doubt: "small red ring left of the blue square". What a
 A relation is used only where every thing that fits the description stands clearly on one side (by `MARGIN`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from data_prep.scenes.config import FACTORS
 from data_prep.scenes.sample import Scene, Thing
 
 MARGIN = 0.08  # picture sides between two centres before one is left of, right of, above or below the other
-ORDER = ("size", "texture", "colour", "shape")  # as English wants it
 RELATIONS = {"left of": ("x", -1), "right of": ("x", 1), "above": ("y", -1), "below": ("y", 1)}
 
 
@@ -26,7 +26,7 @@ class Description:
 
     def __str__(self) -> str:
         known = dict(self.factors)
-        words = [known[name] for name in ORDER if name in known]
+        words = [known[name] for name in FACTORS if name in known]
         return " ".join(words if "shape" in known else [*words, "shape"])
 
     def fits(self, thing: Thing) -> bool:
@@ -71,35 +71,37 @@ def referents(expression: Expression, scene: Scene) -> list[Thing] | None:
     return [thing for thing, offset in zip(others, offsets, strict=True) if offset > 0]
 
 
-def plain(scene: Scene, thing: Thing) -> list[list[Expression]]:
+def plain(scene: Scene, thing: Thing, factors: Sequence[str] = FACTORS) -> list[list[Expression]]:
     """Expressions without a relation that mean `thing` alone: those of the fewest factors, then of one more."""
     levels = []
-    for length in range(1, len(ORDER) + 1):
-        described = [Expression(what) for what in _descriptions(thing, length)]
+    for length in range(1, len(factors) + 1):
+        described = [Expression(what) for what in _descriptions(thing, length, factors)]
         if found := [e for e in described if referents(e, scene) == [thing]]:
             levels.append(found)
     return levels[:2]
 
 
-def related(scene: Scene, thing: Thing) -> Iterator[Expression]:
+def related(scene: Scene, thing: Thing, factors: Sequence[str] = FACTORS) -> Iterator[Expression]:
     """Expressions with a relation that mean `thing` alone."""
     for anchor in scene.things:
         if anchor is thing:
             continue
-        for named in _descriptions(anchor, 2):
+        for named in _descriptions(anchor, 2, factors):
             for relation in RELATIONS:
-                for what in _descriptions(thing, 2):
+                for what in _descriptions(thing, 2, factors):
                     expression = Expression(what, relation, named)
                     if referents(expression, scene) == [thing]:
                         yield expression
 
 
-def _descriptions(thing: Thing, length: int) -> list[Description]:
-    """Of `length` factors, the shape among them; an empty size and a plain texture are not worth a word."""
+def _descriptions(thing: Thing, length: int, factors: Sequence[str]) -> list[Description]:
+    """Of `length` factors, the shape among them where it may be named; an empty size and a plain texture are not worth
+    a word.
+    """
     silent = {"size": "", "texture": "plain"}
-    named = [name for name in ORDER if getattr(thing, name) != silent.get(name)]
+    named = [name for name in FACTORS if name in factors and getattr(thing, name) != silent.get(name)]
     return [
         Description(tuple((name, getattr(thing, name)) for name in names))
         for names in combinations(named, length)
-        if "shape" in names
+        if "shape" in names or "shape" not in factors
     ]

@@ -32,13 +32,18 @@ def centre_distance(one: Box, other: Box) -> float:
 
 def matched(found: Sequence[Box], truth: Sequence[Box], threshold: float = 0.5) -> list[tuple[int, int]]:
     """Pairs (found, truth) one to one with an IoU of at least `threshold`; the best overlaps choose first."""
-    overlaps = sorted(
-        ((iou(a, b), -i, -j) for i, a in enumerate(found) for j, b in enumerate(truth)), reverse=True
+    return pairs_by_overlap([[iou(a, b) for b in truth] for a in found], threshold)
+
+
+def pairs_by_overlap(overlaps: Sequence[Sequence[float]], threshold: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) one to one where overlaps [found][truth] reach `threshold`; the largest choose first."""
+    order = sorted(
+        ((value, -i, -j) for i, row in enumerate(overlaps) for j, value in enumerate(row)), reverse=True
     )
     pairs: list[tuple[int, int]] = []
     taken_found: set[int] = set()
     taken_truth: set[int] = set()
-    for overlap, minus_i, minus_j in overlaps:
+    for overlap, minus_i, minus_j in order:
         i, j = -minus_i, -minus_j
         if overlap >= threshold and i not in taken_found and j not in taken_truth:
             pairs.append((i, j))

@@ -1,0 +1,1 @@
+"""Public text detection sets as published: layouts (how each writes a word) → build (a data set)."""
