@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep import clock_time, schema
+from data_prep import clock_time, mathvista, schema
 from data_prep.arithmetic import deepmind, math401, sums
+from data_prep.charts import build as charts
+from data_prep.charts.config import ChartsConfig
 from data_prep.clock import build as clock
 from data_prep.clock.style import ClockConfig
 from data_prep.scenes import build as scenes
@@ -35,6 +37,18 @@ BUILDERS: dict[str, Builder] = {
         clock_time.plan,
         clock_time.VERSION,
         "the Kaggle TIME clocks, from its folder",
+    ),
+    "charts": Builder(
+        ChartsConfig,
+        charts.plan,
+        charts.VERSION,
+        "generated charts, gauges and rulers with questions, easy to hard",
+    ),
+    "mathvista": Builder(
+        mathvista.MathVistaConfig,
+        mathvista.plan,
+        mathvista.VERSION,
+        "MathVista testmini, from its folder (test only)",
     ),
     "words": Builder(
         WordsConfig, words.plan, words.VERSION, "generated words on plain to textured ground, easy to hard"

@@ -1,8 +1,11 @@
 """Colours and pens for truth and answer, the same in every task's pictures."""
 
+import os
 from collections.abc import Sequence
+from functools import cache
 
-from PIL import Image, ImageDraw
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont
 
 TRUTH, ANSWER = (0, 158, 115), (213, 94, 0)  # green and vermilion that colour-blind readers tell apart
 FAINT = (128, 128, 128)  # what does not count
@@ -21,6 +24,12 @@ def outline(
     """Draw a closed polygon of points in pixels onto the image."""
     closed = [*points, points[0]]
     ImageDraw.Draw(image).line(closed, fill=colour, width=width, joint="curve")
+
+
+@cache
+def caption_font(pixels: int) -> ImageFont.FreeTypeFont:
+    path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(path, pixels)
 
 
 def corners(box: Sequence[float]) -> list[tuple[float, float]]:

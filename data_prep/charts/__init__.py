@@ -1,0 +1,1 @@
+"""Generated charts with questions: config → question (data, query, answer) → draw → build."""
