@@ -18,21 +18,24 @@ from ntil.runs.cli import command, prepare_process
 def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
     trained = load_trained(cfg.run)
-    data = data_prep.ensure(
-        OmegaConf.to_container(trained.config.data, resolve=True), trained.config.paths.data
-    )
+    data = Path(cfg.data) if cfg.data else _own_data(trained.config)
     changes = {name: cfg[name] for name in ("splits", "batch_size", "limit") if cfg[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
     settings = OmegaConf.merge(trained.config.evaluation, changes)
     folder = Path(cfg.output) if cfg.output else trained.folder
-    if changes and not cfg.output:  # never over the run's own results
-        extra = [f"{name}{cfg[name]}" for name in ("limit", "batch_size") if name in changes]
+    if (changes or cfg.data) and not cfg.output:  # never over the run's own results
+        extra = [data.name] if cfg.data else []
+        extra += [f"{name}{cfg[name]}" for name in ("limit", "batch_size") if name in changes]
         folder = folder / "-".join(["evaluation", *settings.splits, *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
         write_json(folder / "metrics.json", metrics)
     print(f"written to {folder}")
+
+
+def _own_data(config: DictConfig) -> Path:
+    return data_prep.ensure(OmegaConf.to_container(config.data, resolve=True), config.paths.data)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Read your own pictures with a trained run.
+"""Ask a trained run about your own pictures, or in text alone.
 
 python predict.py run=outputs/runs/clock-tiny-ntil-seed0 input=photo.png
+python predict.py run=outputs/runs/arithmetic-tiny-ntil-seed0 query=12+34=
 """
 
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ntil.errors import UserError
 from ntil.evaluation.predict import find_pictures, predict
 from ntil.evaluation.trained import load_trained
 from ntil.runs.cli import command, prepare_process
@@ -16,9 +18,12 @@ from ntil.runs.cli import command, prepare_process
 @command("predict")
 def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
-    pictures = find_pictures(Path(cfg.input))
+    if cfg.input is None and cfg.query is None:
+        raise UserError("nothing to answer: give a picture (input=…), a question (query=…), or both.")
+    pictures = find_pictures(Path(cfg.input)) if cfg.input is not None else []
+    query = None if cfg.query is None else str(cfg.query)
     trained = load_trained(cfg.run)
-    failed = predict(trained, pictures, Path(cfg.output), cfg.batch_size)
+    failed = predict(trained, pictures, query, Path(cfg.output), cfg.batch_size)
     if failed:
         sys.exit(1)
 

@@ -13,6 +13,7 @@ from data_prep.charts import build as charts
 from data_prep.charts.config import ChartsConfig
 from data_prep.clock import build as clock
 from data_prep.clock.style import ClockConfig
+from data_prep.detection import coco, refcoco, voc
 from data_prep.scenes import build as scenes
 from data_prep.scenes.config import ScenesConfig
 from data_prep.text_sets import build as text_sets
@@ -50,6 +51,14 @@ BUILDERS: dict[str, Builder] = {
         mathvista.VERSION,
         "MathVista testmini, from its folder (test only)",
     ),
+    "refcoco": Builder(
+        refcoco.RefCocoConfig,
+        refcoco.plan,
+        refcoco.VERSION,
+        "RefCOCO, RefCOCO+ and RefCOCOg, from their folders",
+    ),
+    "coco": Builder(coco.CocoConfig, coco.plan, coco.VERSION, "objects of COCO json, from its folder"),
+    "voc": Builder(voc.VocConfig, voc.plan, voc.VERSION, "objects of Pascal VOC and sets in its layout"),
     "words": Builder(
         WordsConfig, words.plan, words.VERSION, "generated words on plain to textured ground, easy to hard"
     ),

@@ -1,4 +1,4 @@
-"""Answers to a user's own pictures, printed with each token's probability and drawn over the pictures."""
+"""Answers to a user's own questions, printed with each token's probability and drawn over the pictures, if any."""
 
 import math
 from pathlib import Path
@@ -21,9 +21,15 @@ SUFFIXES = frozenset(Image.registered_extensions())
 COLUMNS = 6  # pictures in a row of the drawing
 
 
+class Asked(NamedTuple):
+    """What to call the question in the table, and its picture."""
+
+    name: str
+    image: Image.Image | None
+
+
 class Answered(NamedTuple):
-    path: Path
-    image: Image.Image
+    asked: Asked
     said: Generated
     parsed: Any | None
 
@@ -40,52 +46,60 @@ def find_pictures(path: Path) -> list[Path]:
     return found
 
 
-def predict(trained: Trained, paths: list[Path], drawing: Path, batch_size: int) -> list[Path]:
-    """Read each picture; print a table and write the drawing. Returns the files that could not be read."""
-    pictures: list[tuple[Path, Image.Image]] = []
+def predict(
+    trained: Trained, paths: list[Path], query: str | None, drawing: Path, batch_size: int
+) -> list[Path]:
+    """Answer `query` for each picture, or alone where there are none; print a table and write the drawing.
+
+    Returns the files that could not be read.
+    """
+    pictures: list[Asked] = [] if paths else [Asked(query or "", None)]
     failed: list[Path] = []
     console = Console()
     for path in paths:
         try:
-            pictures.append((path, open_image(path)))
+            pictures.append(Asked(path.name, open_image(path)))
         except UserError as error:
             console.print(Text.assemble(("skipped: ", "red"), str(error)), soft_wrap=True)
             failed.append(path)
     if not pictures:
         raise UserError("none of the pictures could be read.")
-    answers = answer(trained, pictures, batch_size)
+    answers = answer(trained, pictures, query, batch_size)
     console.print(_table(answers))
-    _draw(trained, answers, drawing)
-    console.print(Text(f"drawn to {drawing}"), soft_wrap=True)
+    if paths:
+        _draw(trained, answers, drawing)
+        console.print(Text(f"drawn to {drawing}"), soft_wrap=True)
     return failed
 
 
-def answer(trained: Trained, pictures: list[tuple[Path, Image.Image]], batch_size: int) -> list[Answered]:
+def answer(trained: Trained, questions: list[Asked], query: str | None, batch_size: int) -> list[Answered]:
     """The model's answer to the task's question for each picture."""
-    prompt = trained.task.prompt(Example(id="", split="predict", target={}))
+    prompt = trained.task.prompt(Example(id="", split="predict", target={}, query=query))
     answers: list[Answered] = []
-    for span in batches(len(pictures), batch_size):
-        chunk = [pictures[i] for i in span]
+    for span in batches(len(questions), batch_size):
+        chunk = [questions[i] for i in span]
         said = generate(
             trained.model,
             trained.adapter,
-            [Question(prompt, image) for _, image in chunk],
+            [Question(prompt, asked.image) for asked in chunk],
             trained.task.max_new_tokens,
         )
         answers += [
-            Answered(*picture, s, trained.task.parse(s.text)) for picture, s in zip(chunk, said, strict=True)
+            Answered(asked, s, trained.task.parse(s.text)) for asked, s in zip(chunk, said, strict=True)
         ]
     return answers
 
 
 def _table(answers: list[Answered]) -> Table:
-    table = Table("picture", "answer", "p(answer)", "each token with its probability")
+    table = Table("question", "answer", "p(answer)", "each token with its probability")
     for item in answers:
         tokens = "  ".join(
             f"{t} {p:.2f}" for t, p in zip(item.said.tokens, item.said.probabilities, strict=True)
         )
         text = item.said.text if item.parsed is not None else f"{item.said.text!r} (not an answer)"
-        table.add_row(*map(Text, (item.path.name, text, f"{math.prod(item.said.probabilities):.2f}", tokens)))
+        table.add_row(
+            *map(Text, (item.asked.name, text, f"{math.prod(item.said.probabilities):.2f}", tokens))
+        )
     return table
 
 
@@ -98,9 +112,12 @@ def _draw(trained: Trained, answers: list[Answered], path: Path) -> None:
     for axis in axes.flat:
         axis.axis("off")
     for axis, item in zip(axes.flat, answers, strict=False):
-        axis.imshow(trained.task.draw(item.image, item.parsed, None))
+        assert item.asked.image is not None
+        axis.imshow(trained.task.draw(item.asked.image, item.parsed, None))
         name = (
-            item.path.name if len(item.path.name) <= 24 else f"{item.path.name[:11]}…{item.path.name[-12:]}"
+            item.asked.name
+            if len(item.asked.name) <= 24
+            else f"{item.asked.name[:11]}…{item.asked.name[-12:]}"
         )
         axis.set_title(
             f"{item.said.text}   ({math.prod(item.said.probabilities):.2f})\n{name}",

@@ -144,7 +144,7 @@ def test_odd_answers_and_names_are_printed_as_they_are(
 
     monkeypatch.setattr(predict, "generate", said)
     monkeypatch.setenv("COLUMNS", "400")
-    failed = predict.predict(trained, predict.find_pictures(tmp_path), tmp_path / "out[b]" / "a.png", 4)
+    failed = predict.predict(trained, predict.find_pictures(tmp_path), None, tmp_path / "out[b]" / "a.png", 4)
     assert [path.name for path in failed] == ["bad[b].png"]
     out = re.sub(r"\s+", "", capsys.readouterr().out)
     for shown in (*names, "bad[b].png", "out[b]", "[/b]", "[red]"):
@@ -153,7 +153,7 @@ def test_odd_answers_and_names_are_printed_as_they_are(
 
 def test_readings_of_real_answers_are_parsed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "generate", lambda *_: [Generated("3:25", list("3:25"), [0.9] * 4)])
-    (answered,) = predict.answer(trained, [(Path("a.png"), Image.new("RGB", (8, 8)))], 1)
+    (answered,) = predict.answer(trained, [predict.Asked("a.png", Image.new("RGB", (8, 8)))], None, 1)
     assert answered.parsed == Reading(3, 25)
 
 

@@ -1,0 +1,1 @@
+"""Boxes on real pictures, from the files as published: RefCOCO and its siblings, COCO json, Pascal VOC."""
