@@ -30,6 +30,9 @@ _RUN_NAME_SKIPS = (
 )
 
 
+FREE_TEXT = ("query", "run", "input", "output")  # settings whose value may hold signs of Hydra's grammar
+
+
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
     """Decorate a `main(cfg)`: composes conf/<config_name>.yaml with the command line, runs it, prints user errors.
 
@@ -51,6 +54,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
         def start() -> None:
             mistakes.clear()
+            sys.argv[1:] = [_quoted(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
             register_resolvers()
             try:
@@ -94,6 +98,15 @@ def jobs_side_by_side() -> int:
         return 1
     jobs = int(config.launcher.get("n_jobs", 1) or 1)
     return jobs if jobs > 0 else available_threads()
+
+
+def _quoted(word: str) -> str:
+    """`query=12+34=` (or a folder with = and , in its name) as Hydra's grammar wants it: query='12+34='."""
+    key, _, value = word.partition("=")
+    if key not in FREE_TEXT or not value or value[0] in "'\"" or value == "null":
+        return word
+    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def _fail(message: str) -> None:
