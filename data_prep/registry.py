@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep import clock_time, mathvista, schema
+from data_prep import clock_photos, clock_time, mathvista, schema
 from data_prep.arithmetic import deepmind, math401, sums
 from data_prep.charts import build as charts
 from data_prep.charts.config import ChartsConfig
@@ -67,6 +67,12 @@ BUILDERS: dict[str, Builder] = {
         text_sets.plan,
         text_sets.VERSION,
         "public text detection sets, from their folders",
+    ),
+    "clock_photos": Builder(
+        clock_photos.ClockPhotosConfig,
+        clock_photos.plan,
+        clock_photos.VERSION,
+        "clocks on photographs (It's About Time), from its lists",
     ),
     "sums": Builder(
         sums.SumsConfig, sums.plan, sums.VERSION, "generated arithmetic in text, easy and medium"

@@ -5,11 +5,12 @@
 
 An answer is parsed when its text holds exactly one time H:MM with H in 1–12 and MM in 00–59; anything else counts as
 wrong and gets no invented time. The published time gap's definition is unknown, so the plain and the circular one are
-both reported, over the parsed answers and as a worst case that counts an unparsed answer as 720 or 360 minutes.
+both reported, over the parsed answers and as a worst case that counts an unparsed answer as 720 or 360 minutes. "±1 min"
+goes around the dial and past full hours: 4:00 for 3:59 is right by it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import cos, pi, sin
 from typing import Any, ClassVar, NamedTuple
 
@@ -39,6 +40,7 @@ class ClockTask(Task):
     name: ClassVar[str] = "clock"
     version: ClassVar[int] = 1
     headline: ClassVar[str] = "exact"
+    groups: ClassVar[Sequence[str]] = ("shape", "numerals", "list")
     metrics: ClassVar[Mapping[str, Metric]] = {
         "exact": Metric("exact", "higher", "share"),
         "within_1": Metric("±1 min", "higher", "share"),

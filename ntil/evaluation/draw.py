@@ -2,6 +2,7 @@
 
 import math
 import random
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,7 @@ RIGHT, WRONG = "#00795a", "#b34700"
 def draw_predictions(
     task: Task, data: Path, examples: list[Example], rows: list[dict[str, Any]], path: Path
 ) -> None:
-    """Write a PNG with the worst and with random predictions, the task's drawing over each; text-only tasks get none."""
-    if examples[0].image is None:
-        return
+    """Write a PNG with the worst and with random predictions, the task's drawing over each, or the question in words."""
     order = sorted(range(len(rows)), key=lambda i: -task.error(rows[i]["scores"]))
     half = COLUMNS * ROWS
     sample = random.Random(0).sample(range(len(rows)), min(half, len(rows)))
@@ -42,9 +41,18 @@ def draw_predictions(
     plt.close(figure)
 
 
+def _wrapped(text: str) -> str:
+    """At most four lines of a picture's width."""
+    return textwrap.fill(text, 22, max_lines=4, placeholder=" …")
+
+
 def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:
-    assert example.image is not None
-    axis.imshow(task.draw(open_image(inside(data, example.image)), task.parse(row["text"]), example))
+    if example.image is not None:
+        axis.imshow(task.draw(open_image(inside(data, example.image)), task.parse(row["text"]), example))
+    else:
+        axis.text(
+            0.5, 0.5, _wrapped(example.query or ""), ha="center", va="center", fontsize=9, parse_math=False
+        )
     said = row["text"] if len(row["text"]) <= 12 else row["text"][:11] + "…"
     axis.set_title(
         f"{row['answer']} → {said or '(nothing)'}",

@@ -57,7 +57,9 @@ def test_the_page_shows_every_kind_of_each_split(run: Path) -> None:
     cards = tags.seen["article"]
     for split in ("test", "heldout_faces"):
         for kind in ("worst", "best", "random"):
-            chosen = [c for c in cards if c["data-split"] == split and kind in str(c["data-kinds"]).split("\x1f")]
+            chosen = [
+                c for c in cards if c["data-split"] == split and kind in str(c["data-kinds"]).split("\x1f")
+            ]
             assert len(chosen) == 2
     assert len(tags.seen["img"]) == len(cards)
     assert all(str(image["src"]).startswith("data:image/jpeg;base64,") for image in tags.seen["img"])
