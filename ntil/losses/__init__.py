@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.base import LossParts, NumberLoss, Term
 from ntil.losses.combine import CrossEntropy, WithCrossEntropy
 from ntil.losses.del_loss import DEL
 from ntil.losses.dist2 import DIST2
@@ -28,6 +28,7 @@ __all__ = [
     "LossParts",
     "NTLNumber",
     "NumberLoss",
+    "Term",
     "WithCrossEntropy",
     "build_loss",
 ]

@@ -1,12 +1,13 @@
-"""What every number loss shares: its result, its vocabulary tables and how it reads the logits."""
+"""What every number loss shares: its result, its vocabulary tables, how it reads the logits and how it is reduced."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ntil.losses.functional import computing_dtype, full_precision, gather_columns
+from ntil.losses.functional import computing_dtype, full_precision, gather_columns, gather_with_normaliser
 from ntil.numbers import NumberVocab, Spans, number_spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
@@ -14,12 +15,15 @@ from ntil.numbers.vocab import TokenGroup, VocabTables
 RULED_OUT = -1e6  # stands for a logit of −inf: its probability is 0 all the same, and 0·∞ never arises
 
 
+REDUCTIONS = ("mean", "sum", "none")
+
+
 @dataclass
 class LossParts:
     """A loss and what it is made of. Scalars keep their graph; `parts.emd` is short for `parts.terms["emd"]`."""
 
-    total: Tensor  # []
-    terms: Mapping[str, Tensor] = field(default_factory=dict)  # [] each, before their weights
+    total: Tensor  # []; [B, T] with reduction="none"
+    terms: Mapping[str, Tensor] = field(default_factory=dict)  # as total, before their weights
     digits: Tensor | None = None  # [] number of supervised digits in the batch
     numbers: Tensor | None = None  # [] number of supervised numbers in the batch
 
@@ -30,15 +34,34 @@ class LossParts:
         raise AttributeError(f"this loss has no part {name!r}; it has total, {', '.join(terms)}")
 
 
+class Term(NamedTuple):
+    """A part of a loss before it is reduced: what each item costs, and how many items an entry stands for.
+
+    Entries are indexed by position, or where `by_number`, by the number of the row (as `Spans.length` is).
+    """
+
+    values: Tensor  # [B, T]; 0 where there is no item
+    counts: Tensor  # [B, T]; what a mean divides by, summed up
+    by_number: bool = False
+    weight: float = 1.0  # of this term in the loss
+
+
 class NumberLoss(nn.Module):
-    """Base of the losses on number tokens. A subclass implements `parts`, from the number tokens' logits alone.
+    """Base of the losses on number tokens. A subclass implements `terms`, from the number tokens' logits alone.
 
         loss(logits, labels) -> LossParts
 
     logits [B, T, V] in any floating dtype, *already aligned* with labels [B, T] (row t of the logits predicts label t);
     labels below 0 (such as -100) are ignored. V may exceed the vocabulary's size (padded models), not fall short of it.
+
+    weights [B, T]: how much each label counts; a number has the weight of its first token. A weighted mean is
+    Σ w·x / Σ w over the items that the mean runs over, so weights of 1 change nothing and doubling them all neither.
+    reduction: "mean" as the loss defines it; "sum" of all items; "none" leaves [B, T], what is due to a whole number
+    standing at its first token, so that its sum is the "sum".
     """
 
+    names: tuple[str, ...]  # of the terms, in the order of LossParts
+    mean_over = "items"  # "samples": the mean of each sample's items, then over the samples, an empty one counting as 0
     needs_normaliser = (
         False  # whether the loss depends on the logits of other tokens, through their log Σ exp
     )
@@ -61,24 +84,78 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_values_{i}", group.values, persistent=False)
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> LossParts:
+    def forward(
+        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
+    ) -> LossParts:
         with full_precision(logits.device):
-            columns = self.number_logits(logits, labels)
-            normaliser = logits.to(columns[0].dtype).logsumexp(-1) if self.needs_normaliser else None
-            return self.parts(columns, self.spans(labels), normaliser)
+            columns, normaliser = self.read(logits, labels)
+            return self.parts(columns, self.spans(labels), normaliser, weights, reduction)
 
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
-        """The loss from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.
+    def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
+        """The loss's terms from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.
 
-        normaliser: log Σ exp of all V logits [B, T], for a class with `needs_normaliser`; None for the others.
+        normaliser: log Σ exp of all V logits [B, T], for a class with `needs_normaliser`; None for the others. A name
+        that is left out is a term that is switched off.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement parts(columns, spans, normaliser)")
+        raise NotImplementedError(f"{type(self).__name__} must implement terms(columns, spans, normaliser)")
+
+    def parts(
+        self,
+        columns: list[Tensor],
+        spans: Spans,
+        normaliser: Tensor | None = None,
+        weights: Tensor | None = None,
+        reduction: str = "mean",
+    ) -> LossParts:
+        """The reduced loss, from what `terms` takes."""
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}.")
+        check_weights(weights, spans.width)
+        found = self.terms(columns, spans, normaliser)
+        reduced = {
+            name: self._reduced(term, spans, weights, reduction).to(columns[0].dtype)
+            for name, term in found.items()
+        }
+        total = torch.stack([found[name].weight * value for name, value in reduced.items()]).sum(0)
+        off = torch.zeros_like(total)
+        named = {name: reduced.get(name, off) for name in self.names}
+        return LossParts(total, named, spans.width.sum(), (spans.length > 0).sum())
+
+    def _reduced(self, term: Term, spans: Spans, weights: Tensor | None, reduction: str) -> Tensor:
+        values, counts = term.values, term.counts
+        if weights is not None:
+            share = weights.to(values.dtype)
+            if term.by_number:
+                share = torch.zeros_like(values).scatter_add(
+                    -1, spans.number, torch.where(spans.is_first, share, 0.0)
+                )
+            values, counts = values * share, counts * share
+        if reduction == "sum":
+            return values.sum()
+        if reduction == "none":
+            return (
+                torch.where(spans.is_first, values.gather(-1, spans.number), 0.0)
+                if term.by_number
+                else values
+            )
+        if self.mean_over == "samples":
+            return (values.sum(-1) / _divisor(counts.sum(-1))).sum() / max(values.shape[0], 1)
+        return values.sum() / _divisor(counts.sum())
 
     def spans(self, labels: Tensor) -> Spans:
         """The numbers in labels [B, T]."""
         self._follow(labels.device)
         tables = VocabTables(*(getattr(self, f"_{name}") for name in VocabTables._fields))
         return number_spans(labels, tables, self.number_format)
+
+    def read(self, logits: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """What `terms` needs of the logits: those of the number tokens, and the normaliser where the loss depends on it."""
+        if not self.needs_normaliser:
+            return self.number_logits(logits, labels), None
+        self._check(logits, labels)
+        self._follow(logits.device)
+        columns, normaliser = gather_with_normaliser(logits, self.columns)
+        return self.split(columns), normaliser
 
     def number_logits(self, logits: Tensor, labels: Tensor) -> list[Tensor]:
         """[B, T, K] for each token group, in float32 (float64 logits stay so); checks shapes, follows the device."""
@@ -118,6 +195,13 @@ class NumberLoss(nn.Module):
             )
 
 
-def mean_per_sample(per_position: Tensor, count: Tensor) -> Tensor:
-    """[B, T] and [B] → []: mean over each sample's `count` items, then over the samples; an empty sample counts 0."""
-    return (per_position.sum(-1) / count.clamp(min=1)).sum() / max(count.shape[0], 1)
+def check_weights(weights: Tensor | None, labels: Tensor) -> None:
+    if weights is not None and weights.shape != labels.shape:
+        raise ValueError(
+            f"expected weights [B, T] like the labels {list(labels.shape)}, got {list(weights.shape)}."
+        )
+
+
+def _divisor(count: Tensor) -> Tensor:
+    """1 where there is nothing to divide by: the sum is 0 there."""
+    return torch.where(count > 0, count, torch.ones_like(count))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.base import NumberLoss, Term
 from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
 
@@ -16,6 +16,8 @@ class DEL(NumberLoss):
     powers of 1.02" in our reading); the point has none. p is the softmax over the digit tokens and keeps its gradient.
     """
 
+    names = ("del",)
+
     def __init__(
         self, vocab: NumberVocab, decimal_base: float = 1.02, number_format: NumberFormat = "decimal"
     ) -> None:
@@ -24,7 +26,7 @@ class DEL(NumberLoss):
             raise ValueError(f"decimal_base must be positive, got {decimal_base}.")
         self.decimal_base = decimal_base
 
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
+    def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         dtype = columns[0].dtype
         place = spans.place.to(dtype)
         weight = torch.where(spans.place >= 0, 2 * (place + 1), self.decimal_base**place)
@@ -33,5 +35,4 @@ class DEL(NumberLoss):
             hit = (values == spans.value.unsqueeze(-1)).to(dtype)  # [B, T, K]
             bce = F.binary_cross_entropy_with_logits(columns[i], hit, reduction="none")
             losses = torch.where(spans.group == i, weight * (columns[i].softmax(-1) * bce).mean(-1), losses)
-        total = losses.sum() / spans.is_number.sum().clamp(min=1)
-        return LossParts(total, {"del": total}, spans.width.sum(), (spans.length > 0).sum())
+        return {"del": Term(losses, spans.is_number.long())}

@@ -12,7 +12,7 @@ class DIST2(TokenLevelLoss):
     Its minimum is p_d, not the one-hot truth; cross-entropy beside it pulls the other way.
     """
 
-    name = "dist2"
+    names = ("dist2",)
 
     def __init__(self, vocab: NumberVocab, tau: float = 1.0, tokens: str = "digits") -> None:
         super().__init__(vocab, tokens)

@@ -1,10 +1,7 @@
 """EMD: the Earth Mover's Distance on digits alone, NTIL's token-level term without position weights."""
 
-from torch import Tensor
-
-from ntil.losses.base import LossParts
 from ntil.losses.ntil import NTIL
-from ntil.numbers import NumberVocab, Spans
+from ntil.numbers import NumberVocab
 from ntil.numbers.spans import NumberFormat
 
 
@@ -15,11 +12,9 @@ class EMD(NTIL):
     loss(logits, labels).total      # logits [B, T, V] aligned with labels [B, T]
     """
 
+    names = ("emd",)
+
     def __init__(
         self, vocab: NumberVocab, sigma: float = 0.0, number_format: NumberFormat = "digits"
     ) -> None:
         super().__init__(vocab, sigma=sigma, alpha=0.0, beta=0.0, number_format=number_format)
-
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
-        parts = super().parts(columns, spans)
-        return LossParts(parts.total, {"emd": parts.emd}, parts.digits, parts.numbers)

@@ -32,16 +32,37 @@ class _GatherColumns(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (columns,) = ctx.saved_tensors
-        limit = torch.finfo(ctx.dtype).max
-        grad = grad.clamp(-limit, limit).to(
-            ctx.dtype
-        )  # a half-precision buffer must not turn into infinities
+        grad = saturated(grad, ctx.dtype)
         full = grad.new_zeros(ctx.shape)
         if ctx.first is None:
             full.index_copy_(-1, columns, grad)
         else:
             full.narrow(-1, ctx.first, columns.shape[0]).copy_(grad)
         return full, None, None
+
+
+class _GatherWithNormaliser(torch.autograd.Function):
+    """The same columns and log Σ exp of all; their gradients nearly cancel, so they are added before they are rounded."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        wide = logits.to(computing_dtype(logits.dtype))
+        normaliser = wide.logsumexp(-1)
+        ctx.save_for_backward(logits, normaliser, columns)
+        return wide.index_select(-1, columns), normaliser
+
+    @staticmethod
+    def backward(ctx: Any, of_columns: Tensor, of_normaliser: Tensor) -> tuple[Tensor, None]:
+        logits, normaliser, columns = ctx.saved_tensors
+        softmax = (logits.to(normaliser.dtype) - normaliser.unsqueeze(-1)).exp()
+        grad = (softmax * of_normaliser.unsqueeze(-1)).index_add(-1, columns, of_columns)
+        return saturated(grad, logits.dtype), None
+
+
+def saturated(grad: Tensor, dtype: torch.dtype) -> Tensor:
+    """In `dtype`, where float16 ends at 65,504: cut to half of the range, so that what else is added makes no infinity of it."""
+    limit = torch.finfo(dtype).max / 2
+    return grad.clamp(-limit, limit).to(dtype)
 
 
 class _Widen(torch.autograd.Function):
@@ -53,6 +74,12 @@ class _Widen(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT).to(ctx.dtype)
+
+
+def gather_with_normaliser(logits: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """logits [..., V], columns [K] → ([..., K], log Σ exp over V [...]) in float32 or wider."""
+    picked, normaliser = _GatherWithNormaliser.apply(logits, columns)
+    return picked, normaliser
 
 
 def gather_columns(logits: Tensor, columns: Tensor, first: int | None = None) -> Tensor:

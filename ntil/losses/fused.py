@@ -26,7 +26,7 @@ class FusedCrossEntropy(torch.autograd.Function):
     """Cross-entropy plus a number loss with one gradient buffer; the number loss's own gradient comes in ready-made.
 
     apply(logits [B, T, V], labels [B, T], columns [K], column_gradient [B, T, K] or None, number [], (w_ce, w_number),
-    by_ratio, overwrite) → (total, ce), both []; only `total` = w_ce·ce + w_number·number is differentiable, w_number times
+    by_ratio, overwrite, label weights [B, T] or None) → (total, ce), both []; only `total` = w_ce·ce + w_number·number is differentiable, w_number times
     ce / (number + 1e-10) where `by_ratio`. `overwrite` writes the gradient over the logits.
     """
 
@@ -41,11 +41,12 @@ class FusedCrossEntropy(torch.autograd.Function):
         weights: tuple[Tensor | float, Tensor | float],
         by_ratio: bool,
         overwrite: bool,
+        label_weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         rows, targets = logits.detach().reshape(-1, logits.shape[-1]), labels.flatten()
         valid = targets >= 0
         ce_weight, weight = weights
-        row_weight = valid.float() / valid.sum().clamp(min=1)
+        row_weight = mean_weights(valid, label_weights)
         gradient = None
         if ctx.needs_input_grad[0]:
             gradient = rows if overwrite else torch.empty_like(rows, memory_format=torch.contiguous_format)
@@ -74,7 +75,14 @@ class FusedCrossEntropy(torch.autograd.Function):
         # looking would wait for the device, and the pass is cheap.
         if grad.device.type != "cpu" or grad.item() != 1.0:
             gradient.mul_(grad.to(gradient.dtype))
-        return gradient.view(ctx.shape), None, None, None, None, None, None, None
+        return gradient.view(ctx.shape), None, None, None, None, None, None, None, None
+
+
+def mean_weights(valid: Tensor, weights: Tensor | None) -> Tensor:
+    """[N] what each row adds to a (weighted) mean over the valid ones; all 0 where there is nothing to divide by."""
+    shares = valid.float() if weights is None else valid * weights.flatten().float()
+    total = shares.sum()
+    return shares / torch.where(total > 0, total, torch.ones_like(total))
 
 
 def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ntil.losses.fused import BLOCK, softmax_blocks
+from ntil.losses.fused import BLOCK, mean_weights, softmax_blocks
 
 ROWS = 64  # at least so many rows in a chunk, for the matrix products' sake
 
@@ -19,7 +19,7 @@ class FusedLinearCrossEntropy(torch.autograd.Function):
     """As `FusedCrossEntropy`, from hidden states and the projection's weight instead of logits.
 
     apply(hidden [N, H], weight [V, H], bias [V] or None, targets [N], columns [K], column_gradient [N, K] or None,
-    number [], (w_ce, w_number), by_ratio) → (total, ce).
+    number [], (w_ce, w_number), by_ratio, label weights [N] or None) → (total, ce).
     """
 
     @staticmethod
@@ -34,10 +34,11 @@ class FusedLinearCrossEntropy(torch.autograd.Function):
         number: Tensor,
         weights: tuple[Tensor | float, Tensor | float],
         by_ratio: bool,
+        label_weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         valid = targets >= 0
         ce_weight, number_weight = weights
-        row_weight = valid.float() / valid.sum().clamp(min=1)
+        row_weight = mean_weights(valid, label_weights)
         gradients = (
             _Gradients(hidden, weight, bias, ctx.needs_input_grad) if any(ctx.needs_input_grad[:3]) else None
         )
@@ -66,7 +67,7 @@ class FusedLinearCrossEntropy(torch.autograd.Function):
             raise RuntimeError(
                 "backward through the fused loss a second time; use fused=False to keep its graph."
             )
-        return (*gradients.scaled(grad), None, None, None, None, None, None)
+        return (*gradients.scaled(grad), None, None, None, None, None, None, None)
 
 
 class _Gradients:

@@ -12,7 +12,7 @@ class GaussianCE(TokenLevelLoss):
     It replaces cross-entropy on numbers: use it with ce_on_digits=False and balance="digit_share".
     """
 
-    name = "gaussian_ce"
+    names = ("gaussian_ce",)
     needs_normaliser = True
 
     def __init__(self, vocab: NumberVocab, sigma: float = 1.0, tokens: str = "digits") -> None:

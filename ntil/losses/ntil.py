@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ntil.losses import functional as terms
-from ntil.losses.base import LossParts, NumberLoss, mean_per_sample
+from ntil.losses.base import NumberLoss, Term
 from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup
@@ -37,6 +37,9 @@ class NTIL(NumberLoss):
         parts = loss(logits, labels)        # logits [B, T, V] aligned with labels [B, T]
         parts.total, parts.emd, parts.relative, parts.magnitude, parts.digits, parts.numbers
     """
+
+    names: tuple[str, ...] = ("emd", "relative", "magnitude")
+    mean_over = "samples"
 
     def __init__(
         self,
@@ -72,26 +75,22 @@ class NTIL(NumberLoss):
             f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, {self.vocab}"
         )
 
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
-        digits, numbers = spans.width.sum(-1), (spans.length > 0).sum(-1)  # [B]
-        parts: dict[str, Tensor] = {}
+    def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
+        found: dict[str, Term] = {}
+        whole = (spans.length > 0).long()
         if self.gamma:
-            parts["emd"] = mean_per_sample(self._emd(columns, spans), digits)
+            by_number = self.number_format == "decimal"
+            digits = spans.length if by_number else spans.width
+            found["emd"] = Term(self._emd(columns, spans), digits, by_number, self.gamma)
         if self.alpha or self.beta:
             error, written, target, unit = self._construct(columns, spans)
             if self.alpha:
-                parts["relative"] = mean_per_sample(
-                    terms.relative_deviation(error, target, unit, self.epsilon), numbers
-                )
+                relative = terms.relative_deviation(error, target, unit, self.epsilon)
+                found["relative"] = Term(relative, whole, True, self.alpha)
             if self.beta:
-                parts["magnitude"] = mean_per_sample(
-                    terms.magnitude_deviation(error, written, target, unit), numbers
-                )
-        weights = {"emd": self.gamma, "relative": self.alpha, "magnitude": self.beta}
-        parts = {name: part.to(columns[0].dtype) for name, part in parts.items()}
-        total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-        off = {name: torch.zeros_like(total) for name in weights if name not in parts}
-        return LossParts(total, {**parts, **off}, digits.sum(), numbers.sum())
+                magnitude = terms.magnitude_deviation(error, written, target, unit)
+                found["magnitude"] = Term(magnitude, whole, True, self.beta)
+        return found
 
     def _emd(self, columns: list[Tensor], spans: Spans) -> Tensor:
         """[B, T] weighted EMD, to be summed: by token in `digits` format, by number in `decimal`."""

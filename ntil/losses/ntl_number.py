@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ntil.losses import functional as terms
-from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.base import NumberLoss, Term
 from ntil.losses.token_level import number_mass, reweighed
 from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
@@ -17,13 +17,15 @@ class NTLNumber(NumberLoss):
     reweigh: by the mass on number tokens at the number's first token, as `ntloss` does.
     """
 
+    names = ("ntl",)
+
     def __init__(
         self, vocab: NumberVocab, number_format: NumberFormat = "digits", reweigh: bool = False
     ) -> None:
         super().__init__(vocab, number_format)
         self.needs_normaliser = reweigh
 
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
+    def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         expected = torch.zeros_like(spans.value, dtype=terms.wide_dtype(spans.value.device))
         for i, (_, values, _) in enumerate(self.groups()):
             mean = terms.widen(columns[i].softmax(-1)) @ values.to(expected.dtype)
@@ -37,10 +39,19 @@ class NTLNumber(NumberLoss):
         loss = error.abs() / (written + target + eps)
         exists = spans.length > 0
         if normaliser is not None:
-            mass = number_mass(torch.cat(columns, -1), normaliser)
-            first = spans.is_number & (spans.rank + spans.width == spans.length.gather(-1, spans.number))
-            mass = empty.scatter_add(-1, spans.number, torch.where(first, mass, 0.0).to(empty.dtype))
+            mass = self._mass(columns, spans, normaliser)
+            mass = empty.scatter_add(-1, spans.number, torch.where(spans.is_first, mass, 0.0).to(empty.dtype))
             loss = reweighed(loss, mass, 1.0)
-        count = exists.sum()
-        total = (torch.where(exists, loss, 0.0).sum() / count.clamp(min=1)).to(columns[0].dtype)
-        return LossParts(total, {"ntl": total}, spans.width.sum(), count)
+        return {"ntl": Term(torch.where(exists, loss, 0.0), exists.long(), by_number=True)}
+
+    def _mass(self, columns: list[Tensor], spans: Spans, normaliser: Tensor) -> Tensor:
+        """[B, T] probability of the tokens that could stand there: of digit tokens, or at an ordinal, of ordinals."""
+        kinds = [group.base == 10 for group in self.vocab.groups]
+        mass = torch.zeros_like(normaliser)
+        for is_decimal in set(kinds):
+            chosen = [i for i, kind in enumerate(kinds) if kind == is_decimal]
+            here = torch.isin(spans.group, torch.tensor(chosen, device=spans.group.device))
+            mass = torch.where(
+                here, number_mass(torch.cat([columns[i] for i in chosen], -1), normaliser), mass
+            )
+        return mass

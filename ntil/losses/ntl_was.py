@@ -13,7 +13,7 @@ class NTLWAS(TokenLevelLoss):
     Published use: CE + 0.3·NTL.
     """
 
-    name = "ntl"
+    names = ("ntl",)
 
     def __init__(self, vocab: NumberVocab, tokens: str = "digits", reweigh: bool = False) -> None:
         super().__init__(vocab, tokens)

@@ -18,7 +18,7 @@ class SMMD(TokenLevelLoss):
     s: the kernel's width. The weight beside CE is not published.
     """
 
-    name = "smmd"
+    names = ("smmd",)
 
     def __init__(self, vocab: NumberVocab, s: float = 2.0, tokens: str = "all") -> None:
         super().__init__(vocab, tokens)

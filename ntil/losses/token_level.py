@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.base import NumberLoss, Term
 from ntil.losses.functional import computing_dtype
 from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
@@ -37,8 +37,6 @@ class TokenLevelLoss(NumberLoss):
     the number tokens of every width, by their values. Ordinal tokens compete among themselves in neither.
     """
 
-    name: str  # of the term in LossParts
-
     def __init__(
         self, vocab: NumberVocab, tokens: str = "digits", number_format: NumberFormat = "digits"
     ) -> None:
@@ -59,13 +57,10 @@ class TokenLevelLoss(NumberLoss):
         """[B, T] the loss of each token; what it says where `candidates.here` is False does not count."""
         raise NotImplementedError(f"{type(self).__name__} must implement per_token(candidates, normaliser)")
 
-    def parts(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None = None) -> LossParts:
+    def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         candidates = self.candidates(columns, spans)
         losses = torch.where(candidates.here, self.per_token(candidates, normaliser), 0.0)
-        count = candidates.here.sum()
-        total = losses.sum() / count.clamp(min=1)
-        numbers = (spans.length > 0).sum()
-        return LossParts(total, {self.name: total}, spans.width.sum(), numbers)
+        return {self.names[0]: Term(losses, candidates.here.long())}
 
     def candidates(self, columns: list[Tensor], spans: Spans) -> Candidates:
         logits = torch.cat([columns[i] for i in self.chosen], dim=-1)

@@ -39,6 +39,11 @@ class Spans(NamedTuple):
         """[B, T] True at number tokens."""
         return self.width > 0
 
+    @property
+    def is_first(self) -> Tensor:
+        """[B, T] True at the first token of a number."""
+        return self.is_number & (self.rank + self.width == self.length.gather(-1, self.number))
+
 
 def number_spans(labels: Tensor, tables: VocabTables, number_format: NumberFormat = "digits") -> Spans:
     """Find the numbers in `labels` [B, T]; negative labels are masked."""

@@ -15,7 +15,7 @@ from ntil.errors import UserError
 from ntil.explain.lineup import CE, line_up
 from ntil.explain.table import rows
 from ntil.explain.tokens import CHARACTERS
-from ntil.losses import LossParts, NumberLoss, WithCrossEntropy
+from ntil.losses import NumberLoss, Term, WithCrossEntropy
 from ntil.numbers import NumberVocab
 
 SURE = 0.99999
@@ -142,9 +142,11 @@ def test_a_new_loss_appears_by_itself(monkeypatch, report, module_says, name, ab
     class Surprise(NumberLoss):
         """Counts numbers, whatever is predicted."""
 
-        def parts(self, columns, spans, normaliser=None):
-            total = sum(c.sum() for c in columns) * 0 + 7.0
-            return LossParts(total, {"one": total, "two": total}, spans.width.sum(), (spans.length > 0).sum())
+        names = ("one", "two")
+
+        def terms(self, columns, spans, normaliser):
+            cost = sum(c.sum(-1) for c in columns) * 0 + 7.0 * spans.is_number
+            return {name: Term(cost, spans.width, weight=0.5) for name in self.names}
 
     Surprise.__module__ = "ntil.losses.surprise"
     monkeypatch.setitem(sys.modules, "ntil.losses.surprise", types.ModuleType("surprise", module_says))

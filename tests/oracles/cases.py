@@ -67,11 +67,11 @@ def label_rows(
     )
     grid = draw(st.lists(st.lists(token, min_size=T, max_size=T), min_size=B, max_size=B))
     if longest is not None:
-        grid = [_cut(texts, row, longest) for row in grid]
+        grid = [cut(texts, row, longest) for row in grid]
     return torch.tensor(grid, dtype=torch.int64).reshape(B, T)
 
 
-def _cut(texts: Sequence[str], row: list[int], longest: int) -> list[int]:
+def cut(texts: Sequence[str], row: list[int], longest: int) -> list[int]:
     """Mask labels so that no chain of digits and points grows beyond `longest` digits."""
     digits, cut = 0, []
     for label in row:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from oracles.ntil_loops import rivals as competitors
 from oracles.reading import NUMBER, read_row
 
 PerToken = Callable[[Tensor, Tensor, int, Tensor, list[bool]], Tensor]
@@ -110,22 +111,14 @@ def _numbers(texts: Sequence[str], labels: Tensor, number_format: str) -> Iterat
             yield b, number
 
 
-def _competitors(texts: Sequence[str], width: int) -> dict[int, int]:
-    """id → value of the tokens with this many digits."""
-    return {
-        i: int(m[1]) for i, text in enumerate(texts) if (m := NUMBER.fullmatch(text)) and len(m[1]) == width
-    }
-
-
 def ntl_number(
     texts: Sequence[str], logits: Tensor, labels: Tensor, number_format: str, reweigh: bool = False
 ) -> Tensor:
     losses = []
-    every = [i for i, _ in number_tokens(texts, "all")]
     for b, number in _numbers(texts, labels, number_format):
         expected = 0.0
         for i, piece in enumerate(number.pieces):
-            rivals = _competitors(texts, piece.width)
+            rivals = dict(competitors(texts, piece))
             p = logits[b, piece.position, list(rivals)].softmax(0)
             mean = sum(p[j] * value for j, value in enumerate(rivals.values()))
             expected = expected + mean * 10.0 ** (number.rank(i) - number.fraction)
@@ -133,6 +126,9 @@ def ntl_number(
         loss = (expected - y).abs() / (expected.abs() + y + torch.finfo(torch.float32).eps)
         if reweigh:
             at = logits[b, number.pieces[0].position]
+            every = [i for i, _ in number_tokens(texts, "all")]
+            if number.pieces[0].ordinal is not None:
+                every = [i for i, _ in competitors(texts, number.pieces[0])]
             mass = at[every].exp().sum() / at.exp().sum()
             loss = loss * mass + 1.01 * (1 - mass)
         losses.append(loss)
@@ -146,7 +142,7 @@ def digit_weighted_bce(texts: Sequence[str], logits: Tensor, labels: Tensor, num
         for i, piece in enumerate(number.pieces):
             place = number.rank(i) - number.fraction
             weight = 2 * (place + 1) if place >= 0 else 1.02**place
-            rivals = _competitors(texts, piece.width)
+            rivals = dict(competitors(texts, piece))
             z = logits[b, piece.position, list(rivals)]
             p = z.softmax(0)
             terms = [
