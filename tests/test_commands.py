@@ -318,3 +318,38 @@ def test_weights_changed_in_training(finished: Path) -> None:
     )
     assert first.keys() == last.keys()
     assert all(torch.equal(first[name], last[name]) for name in first)
+
+
+def test_evaluate_takes_another_data_set(finished: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(read_json(finished / "provenance.json")["data"]["folder"], other)
+    ran = run("evaluate", f"run={finished}", f"data_folder={other}", "splits=[test]")
+    assert ran.code == 0, ran.err
+    (folder,) = (path for path in finished.iterdir() if path.name == "evaluation-test-other")
+    metrics = read_json(folder / "metrics.json")
+    assert (
+        metrics["splits"]["test"]["metrics"]
+        == read_json(finished / "metrics.json")["splits"]["test"]["metrics"]
+    )
+    shutil.rmtree(folder)
+    refused(
+        run("evaluate", f"run={finished}", f"data_folder={tmp_path / 'gone'}"), "holds no finished data set"
+    )
+
+
+def test_a_run_folder_may_have_any_name(finished: Path, tmp_path: Path) -> None:
+    """Names of runs hold = and , which mean something to Hydra."""
+    odd = tmp_path / "it's,loss.sigma=0.1"
+    shutil.copytree(finished, odd)
+    Image.new("RGB", (64, 64)).save(tmp_path / "a=b,c.png")
+    ran = run("predict", f"run={odd}", f"input={tmp_path / 'a=b,c.png'}", f"output={tmp_path / 'out=1.png'}")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "out=1.png").exists()
+
+
+def test_a_question_may_hold_any_signs(finished: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    for query in ("12+34=", "it's {x}, [y] = \\ $z", "null and void"):
+        ran = run("predict", f"run={finished}", f"input={tmp_path / 'a.png'}", f"query={query}")
+        assert ran.code == 0, ran.err
+    refused(run("predict", f"run={finished}"), "nothing to answer")

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ntil.data.task import Task
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models.tiny_processor import character_tokenizer
 from ntil.numbers import NumberVocab
-from ntil.runs.cli import _run_name
+from ntil.runs.cli import _run_name, quoted
 from ntil.settings import load_settings
 from ntil.training import check_settings
 from ntil.training.settings import TrainerSettings
@@ -141,9 +142,15 @@ def commands_in(name: str) -> Iterator[tuple[str, list[str]]]:
     """(entry point, its arguments) of each command in a file's comments or help text."""
     text = (CONF / name).read_text(encoding="utf-8")
     for found in re.finditer(
-        r"python (?:-m )?([\w.]+)((?: +(?:-m|--?\w+|[^\s#()…,]+=[^\s#()]*|[a-z_]+)(?=\s|\)|$))+)", text
+        r"python (?:-m )?([\w.]+)((?: +(?:-m|--?\w+|[a-z_]+=\"[^\"]*\"|[^\s#()…,]+=[^\s#()]*|[a-z_]+)(?=\s|\)|$))+)",
+        text,
     ):
-        yield found[1], re.split(r"\s{2,}[a-zA-Z]", found[2].strip() + "  ")[0].split()
+        typed = re.split(r"\s{2,}[a-zA-Z]", found[2].strip() + "  ")[0]
+        yield found[1], [quoted(word) for word in shlex.split(typed)]
+
+
+def choices_of(value: str) -> list[str]:
+    return [value] if value.startswith("'") else value.split(",")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -158,7 +165,7 @@ def test_commands_in_comments_name_what_exists(name: str) -> None:
             for word in arguments
             if "=" in word and "hydra" not in word and "…" not in word
         ]
-        for one in itertools.product(*([f"{k}={value}" for value in v.split(",")] for k, v in sweep)):
+        for one in itertools.product(*([f"{k}={value}" for value in choices_of(v)] for k, v in sweep)):
             composed(*one, config=stem)
 
 

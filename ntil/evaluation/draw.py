@@ -17,6 +17,7 @@ from ntil.data.task import Task
 from ntil.io import atomic_open, inside
 
 COLUMNS, ROWS = 4, 4  # pictures in each half
+LONGEST = 12  # letters of an answer above its picture
 RIGHT, WRONG = "#00795a", "#b34700"
 
 
@@ -41,6 +42,17 @@ def draw_predictions(
     plt.close(figure)
 
 
+def _title(truth: str, said: str, query: str | None) -> str:
+    """Truth → answer; what is too long for a picture's width is left to the drawing, and the question named instead."""
+    if len(truth) <= LONGEST:
+        return f"{truth} → {_shortened(said, LONGEST) or '(nothing)'}"
+    return _shortened(query or truth, 2 * LONGEST)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def _wrapped(text: str) -> str:
     """At most four lines of a picture's width."""
     return textwrap.fill(text, 22, max_lines=4, placeholder=" …")
@@ -53,9 +65,8 @@ def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str
         axis.text(
             0.5, 0.5, _wrapped(example.query or ""), ha="center", va="center", fontsize=9, parse_math=False
         )
-    said = row["text"] if len(row["text"]) <= 12 else row["text"][:11] + "…"
     axis.set_title(
-        f"{row['answer']} → {said or '(nothing)'}",
+        _title(row["answer"], row["text"], example.query),
         fontsize=8,
         pad=2,
         parse_math=False,  # an answer may hold dollar signs

@@ -30,7 +30,13 @@ _RUN_NAME_SKIPS = (
 )
 
 
-FREE_TEXT = ("query", "run", "input", "output")  # settings whose value may hold signs of Hydra's grammar
+FREE_TEXT = (
+    "query",
+    "run",
+    "input",
+    "output",
+    "data_folder",
+)  # settings whose value may hold signs of Hydra's grammar
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -54,7 +60,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
         def start() -> None:
             mistakes.clear()
-            sys.argv[1:] = [_quoted(word) for word in sys.argv[1:]]
+            sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
             register_resolvers()
             try:
@@ -100,7 +106,7 @@ def jobs_side_by_side() -> int:
     return jobs if jobs > 0 else available_threads()
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """`query=12+34=` (or a folder with = and , in its name) as Hydra's grammar wants it: query='12+34='."""
     key, _, value = word.partition("=")
     if key not in FREE_TEXT or not value or value[0] in "'\"" or value == "null":

@@ -39,7 +39,7 @@ def check(generated: WordsConfig, split: str, index: int) -> None:
         assert area.area > 0
         assert all(0 <= value <= 1 for point in word.outline for value in point)
         if not word.illegible:
-            assert ink_outside(word, 128) < 0.01, word
+            assert ink_outside(word, 256) < 0.01, word
     for i, one in enumerate(areas):
         assert all(one.distance(other) >= generated.gap * 0.99 for other in areas[:i])
     example = make(generated, (split, index)).example
