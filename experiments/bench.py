@@ -164,16 +164,22 @@ def _measure_memory(asked: dict[str, Any]) -> float:
         before = torch.cuda.memory_allocated()
         once(loss, logits, labels)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    Path("/proc/self/clear_refs").write_text("5")  # reset the peak of the resident set
-    before = _status("VmRSS")
+    reset_peak()
+    before = resident()
     once(loss, logits, labels)
-    return (_status("VmHWM") - before) / 1024
+    return resident(peak=True) - before
 
 
-def _status(field: str) -> int:
-    """A line of /proc/self/status in kB."""
+def reset_peak() -> None:
+    """Start a new peak of this process's resident set (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def resident(peak: bool = False) -> float:
+    """MB of this process in memory now, or at most since `reset_peak`."""
+    field = "VmHWM" if peak else "VmRSS"
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:"))) / 1024
 
 
 def rows(
