@@ -1,5 +1,6 @@
 """From rows of results/ to a table's content: which runs make a row, its means, its difference to the baseline."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -150,7 +151,13 @@ def row_groups(runs: Mapping[str, Row], key: str) -> dict[str, Members]:
                 "so a mean over seeds would count it twice. Remove one of them from runs.csv, or collect it under "
                 "another experiment_name."
             )
-    return dict(sorted(groups.items()))
+    return dict(sorted(groups.items(), key=lambda item: _natural(item[0])))
+
+
+def _natural(text: str) -> list[tuple[float, str]]:
+    """A key that puts 500 before 1000."""
+    pieces = re.findall(r"(\d+(?:\.\d+)?)|(\D+)", text)
+    return [(float(number), "") if number else (0.0, word) for number, word in pieces]
 
 
 def row_value(row: Row, key: str) -> str:
