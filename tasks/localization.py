@@ -84,6 +84,7 @@ class LocalizationTask(_BoxTask):
     name: ClassVar[str] = "localization"
     version: ClassVar[int] = 1
     headline: ClassVar[str] = "acc_50"
+    groups: ClassVar[Sequence[str]] = ("category", "colour", "needs")
     metrics: ClassVar[Mapping[str, Metric]] = {
         "acc_50": Metric("Acc@0.5", "higher", "share"),
         "acc_75": Metric("Acc@0.75", "higher", "share"),

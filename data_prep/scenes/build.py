@@ -14,9 +14,11 @@ from data_prep.scenes.language import Expression, plain, related
 from data_prep.scenes.sample import Scene, sample
 from data_prep.writer import Made, Plan
 from ntil.data.example import Example
+from ntil.errors import UserError
 
 VERSION = 1  # raise it whenever the same config gives other pictures or records
 COMPRESSION = 3  # zlib
+ATTEMPTS = 200  # scenes drawn for one picture before its config is given up
 
 Job = tuple[str, int]  # split, index
 
@@ -30,7 +32,7 @@ def asked(config: ScenesConfig, split: str, index: int) -> tuple[Scene, int, Exp
     """(the scene, which of its things is meant, how it is named). In heldout_pairs a held-out pair is meant."""
     rng = np.random.default_rng(np.random.SeedSequence([config.seed, SPLITS.index(split), index]))
     heldout = split == "heldout_pairs"
-    while True:
+    for _ in range(ATTEMPTS):
         scene = sample(config, rng, heldout)
         places = [
             place
@@ -44,6 +46,10 @@ def asked(config: ScenesConfig, split: str, index: int) -> tuple[Scene, int, Exp
             choice = list(related(scene, scene.things[place], config.factors)) or choice
         if choice:
             return scene, place, choice[int(rng.integers(len(choice)))]
+    raise UserError(
+        f"with factors = {config.factors} no object of {ATTEMPTS} scenes in a row could be told from the others; "
+        "name more factors, colours, shapes or textures, or draw fewer objects."
+    )
 
 
 def make(config: ScenesConfig, job: Job) -> Made:

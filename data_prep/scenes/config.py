@@ -1,5 +1,6 @@
 """What may vary in a data set of scenes: the schema of conf/data/scenes_*.yaml."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,6 +21,8 @@ COLOURS = {
 SHAPES = ("circle", "square", "triangle", "ring", "star", "cross", "diamond", "bar")
 TEXTURES = ("plain", "striped", "dotted")
 FACTORS = ("size", "texture", "colour", "shape")  # in the order that English wants
+LARGER = 1.2  # radius of the smallest large object over that of the largest small one, at least
+FRAME = 0.01  # picture sides that stay free at the edges
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,25 @@ class ScenesConfig:
             raise UserError("splits.heldout_pairs asks for pictures, but heldout names no pairs.")
         if len(known) - len(self.heldout) < self.objects.high:
             raise UserError("too few pairs of colour and shape for so many objects; name more of either.")
+        if not (self.objects.low.is_integer() and self.objects.high.is_integer()):
+            raise UserError(f"objects = {self.objects.dump()} must be whole numbers.")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        if self.radius.high * self.scale("large") + FRAME >= 0.5:
+            raise UserError(
+                f"radius = {self.radius.high:g} with size_ratio = {self.size_ratio:g} leaves the largest object no "
+                "room in the picture; make either smaller."
+            )
+        small, large = self.radius.high * self.scale("small"), self.radius.low * self.scale("large")
+        if self.size_ratio > 1 and "size" in self.factors and large < LARGER * small:
+            needed = math.ceil(100 * LARGER * self.radius.high / self.radius.low) / 100
+            raise UserError(
+                f"the largest small object (radius {small:.3f}) and the smallest large one ({large:.3f}) look alike: "
+                f"with radius = {self.radius.dump()}, size_ratio must be at least {needed:g}, "
+                "or factors must not name size."
+            )
+
+    def scale(self, size: str) -> float:
+        """Radius of an object of this size, in radii of an ordinary one."""
+        return self.size_ratio ** {"": 0.0, "small": -0.5, "large": 0.5}[size]

@@ -5,7 +5,6 @@ averaging, in pixels of the final picture.
 """
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ CLOUDS = 110  # levels between the darkest and the brightest blotch of a full-st
 DARKER = 0.45  # share of the light that stripes and dots take away
 
 
-@lru_cache(maxsize=8)
 def supersampling(size: int) -> int:
+    """Pixels of a mask for each pixel of the picture, each way."""
     return max(2, math.ceil(256 / size))
 
 

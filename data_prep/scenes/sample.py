@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.scenes.config import ScenesConfig
+from data_prep.scenes.config import FRAME, ScenesConfig
+from ntil.errors import UserError
 
 ATTEMPTS = 200  # to place an object before the scene starts over
+RESTARTS = 200  # of a scene before its config is given up
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Scene:
 
 def sample(config: ScenesConfig, rng: np.random.Generator, heldout: bool) -> Scene:
     """A scene; of a held-out split one thing is a held-out pair, of the others none is."""
-    while True:
+    for _ in range(RESTARTS):
         things = _things(config, rng, heldout)
         if things is not None:
             return Scene(
@@ -44,6 +46,10 @@ def sample(config: ScenesConfig, rng: np.random.Generator, heldout: bool) -> Sce
                 noise=config.noise.draw(rng),
                 grain=int(rng.integers(2**31)),
             )
+    raise UserError(
+        f"no room for {config.objects.low:g} to {config.objects.high:g} objects of radius {config.radius.low:g} to "
+        f"{config.radius.high:g} (size_ratio {config.size_ratio:g}, gap {config.gap:g}); make them fewer or smaller."
+    )
 
 
 def _things(config: ScenesConfig, rng: np.random.Generator, heldout: bool) -> tuple[Thing, ...] | None:
@@ -73,11 +79,10 @@ def _placed(
     config: ScenesConfig, rng: np.random.Generator, colour: str, shape: str, others: list[Thing]
 ) -> Thing | None:
     size = ("small", "large")[int(rng.integers(2))] if config.size_ratio > 1 else ""
-    scale = {"": 1.0, "small": config.size_ratio**-0.5, "large": config.size_ratio**0.5}[size]
     texture, turn = config.textures.draw(rng), float(rng.uniform(-12, 12))
-    radius = config.radius.draw(rng) * scale
+    radius = config.radius.draw(rng) * config.scale(size)
     for _ in range(ATTEMPTS):
-        x, y = rng.uniform(radius + 0.01, 0.99 - radius, size=2)
+        x, y = rng.uniform(radius + FRAME, 1 - FRAME - radius, size=2)
         apart = (max(abs(x - o.x), abs(y - o.y)) - radius - o.radius >= config.gap for o in others)
         if all(apart):
             return Thing(shape, colour, texture, size, float(x), float(y), radius, turn)

@@ -26,6 +26,7 @@ _TEXTS = """
 TEXTS = _TEXTS.split()
 ATTEMPTS = 60  # to place a word before the picture has one fewer
 MEASURE = 200  # font size at which letters are measured
+LETTER_BEND = 15.0  # degrees that a baseline turns under one letter, at most: short words bend less
 STEP = 12.0  # degrees of bend between two points of an outline
 SLACK = 0.04  # of the font size, around the ink
 
@@ -54,7 +55,9 @@ class Measure(NamedTuple):
 
     middles: tuple[float, ...]
     widest: float  # advance of the widest letter
-    width: float
+    width: float  # of all advances
+    before: float  # ink that stands out on the left, as of an italic
+    after: float  # and on the right
     above: float
     below: float
 
@@ -67,8 +70,9 @@ def measure(text: str, font: str) -> Measure:
         advance = face.getlength(letter) / MEASURE
         middles.append(at + advance / 2)
         at, widest = at + advance, max(widest, advance)
-    _, top, _, bottom = face.getbbox(text, anchor="ls")
-    return Measure(tuple(middles), widest, at, -top / MEASURE, bottom / MEASURE)
+    left, top, right, bottom = face.getbbox(text, anchor="ls")
+    before, after = max(0.0, -left / MEASURE), max(0.0, right / MEASURE - at)
+    return Measure(tuple(middles), widest, at, before, after, -top / MEASURE, bottom / MEASURE)
 
 
 def place(config: WordsConfig, rng: np.random.Generator, heldout: bool) -> list[Word]:
@@ -93,7 +97,7 @@ def _draw(config: WordsConfig, rng: np.random.Generator, heldout: bool) -> Word:
         text += f" {_text(rng)}"
     fonts = config.fonts.heldout if heldout else config.fonts.train
     font, height = fonts.draw(rng), config.height.draw(rng)
-    bend = config.bend.draw(rng) * (1 if rng.random() < 0.5 else -1)
+    bend = min(config.bend.draw(rng), LETTER_BEND * len(text)) * (1 if rng.random() < 0.5 else -1)
     x, y = rng.uniform(0, 1, size=2)
     return lay_out(
         text, font, height, float(x), float(y), config.turn.draw(rng), bend, config.illegible.draw(rng)
@@ -125,8 +129,10 @@ def lay_out(
         letters.append(Letter(letter, *where))
     count = max(2, math.ceil(abs(bend) / STEP) + 1)
     stations = [size.width * (k / (count - 1) - 0.5) for k in range(count)]
-    stations[0] -= SLACK
-    stations[-1] += SLACK
+    # At the ends of a bent baseline the outline turns inwards, while a letter's edge stays as it is.
+    leaning = max(size.above, size.below) * math.tan(math.radians(abs(bend)) * size.widest / size.width / 2)
+    stations[0] -= SLACK + size.before + leaning
+    stations[-1] += SLACK + size.after + leaning
     # Letters are rigid: on a bent baseline their corners stand off the arc by up to this.
     off = SLACK + abs(math.radians(bend)) / size.width * (size.widest / 2) ** 2 / 2
     chord = (1 - math.cos(math.radians(bend / max(1, count - 1) / 2))) * _radius(size.width, bend)

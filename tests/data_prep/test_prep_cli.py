@@ -108,7 +108,7 @@ def test_hydra_reads_a_config_as_the_command_line_does(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in available() if name.startswith("clock_") and name != "clock_time"]
+    "name", [name for name in available() if name in ("clock_easy", "clock_medium", "clock_hard")]
 )
 def test_published_configs_open_with_the_command_that_builds_them(name):
     first = (CONFIGS / f"{name}.yaml").read_text().splitlines()[0]

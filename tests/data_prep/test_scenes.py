@@ -60,6 +60,9 @@ def check(level: str, split: str, index: int, generated: ScenesConfig) -> None:
         for other in scene.things[:i]:
             distance = max(abs(one.x - other.x), abs(one.y - other.y))
             assert distance >= one.radius + other.radius + generated.gap - 1e-9
+    radii = {size: [t.radius for t in scene.things if t.size == size] for size in ("small", "large")}
+    if "size" in generated.factors and all(radii.values()):
+        assert min(radii["large"]) >= 1.2 * max(radii["small"])
     pairs = {f"{t.colour} {t.shape}" for t in scene.things} & set(generated.heldout)
     assert bool(pairs) == (split == "heldout_pairs"), level
 
@@ -73,9 +76,10 @@ def test_samples_are_valid(level: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("level", LEVELS)
 def test_ten_thousand_samples_are_valid(level: str) -> None:
-    generated = config(level, size=64)
+    generated = config(level)
     for index in range(10_000 // len(LEVELS) + 1):
         check(level, "train", index, generated)
 
@@ -151,9 +155,42 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path) -> None:
         ("objects", [2, 40], "outside 1 to 12"),
         ("shapes", ["circle", "blob"], "no option 'blob'"),
         ("splits", {"trian": 3}, "Did you mean 'train'"),
+        ("factors", ["color"], "Did you mean 'colour'"),
+        ("objects", [1.5, 2], r"objects = \[1.5, 2.0\] must be whole"),
+        ("radius", [0.1, 0.5], "outside 0.04 to 0.3"),
     ],
 )
 def test_mistakes_are_explained(key: str, value: object, message: str) -> None:
     changes = {key: value} | ({"heldout": []} if "no pairs" in message else {})
     with pytest.raises(UserError, match=message):
         partial(config, "easy")(**changes)
+
+
+def test_an_object_larger_than_the_picture_is_refused() -> None:
+    with pytest.raises(UserError, match="no room in the picture"):
+        config("medium", radius=[0.2, 0.3], size_ratio=3.0)
+
+
+def test_small_and_large_must_differ_to_the_eye() -> None:
+    with pytest.raises(UserError, match=r"size_ratio must be at least 1\.95, or factors must not name size"):
+        config("medium", radius=[0.08, 0.13])
+    for allowed in (
+        config("medium", radius=[0.08, 0.13], size_ratio=1.95),
+        config("medium", radius=[0.08, 0.13], factors=["colour", "shape"]),
+    ):
+        assert asked(allowed, "train", 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objects": [12, 12], "radius": [0.2, 0.2]}, "no room for 12 to 12 objects of radius 0.2 to 0.2"),
+        ({"colours": ["red"]}, "no object of 200 scenes in a row"),
+        ({"factors": []}, "name more factors"),
+        ({"factors": ["texture"]}, "name more factors"),
+    ],
+)
+def test_what_cannot_be_drawn_or_told_apart_ends_with_an_error(changes: dict, message: str) -> None:
+    impossible = config("easy", heldout=[], splits={"train": 1}, **changes)
+    with pytest.raises(UserError, match=message):
+        asked(impossible, "train", 0)
