@@ -75,7 +75,8 @@ def _stamp(page: Image.Image, letter: Letter, font: str, pixels: int, side: int)
     reach = 2 * pixels  # the letter's origin is the middle of this tile, so turning leaves it in place
     tile = Image.new("L", (2 * reach, 2 * reach), 0)
     ImageDraw.Draw(tile).text((reach, reach), letter.text, fill=255, font=face, anchor="ms")
-    tile = tile.rotate(-letter.turn, resample=Image.Resampling.BICUBIC)
+    if letter.turn:
+        tile = tile.rotate(-letter.turn, resample=Image.Resampling.BICUBIC)
     left, top = round(letter.x * side) - reach, round(letter.y * side) - reach
     box = (max(0, left), max(0, top), min(side, left + 2 * reach), min(side, top + 2 * reach))
     if box[0] >= box[2] or box[1] >= box[3]:
