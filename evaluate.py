@@ -19,14 +19,16 @@ def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
     trained = load_trained(cfg.run)
     data = Path(cfg.data_folder) if cfg.data_folder else _own_data(trained.config)
-    changes = {name: cfg[name] for name in ("splits", "batch_size", "limit") if cfg[name] is not None}
+    changes = {
+        name: cfg[name] for name in ("splits", "batch_size", "limit", "constrained") if cfg[name] is not None
+    }
     if cfg.splits is not None:
         changes["optional_splits"] = []
     settings = OmegaConf.merge(trained.config.evaluation, changes)
     folder = Path(cfg.output) if cfg.output else trained.folder
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
-        extra += [f"{name}{cfg[name]}" for name in ("limit", "batch_size") if name in changes]
+        extra += [f"{name}{cfg[name]}" for name in ("limit", "batch_size", "constrained") if name in changes]
         folder = folder / "-".join(["evaluation", *settings.splits, *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:

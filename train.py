@@ -2,42 +2,66 @@
 
 python train.py task=clock model=tiny loss=ntil              one run
 python train.py -m loss=ce,emd,ntil seed=0,1,2               a sweep
+python train.py model=llava15 trainer.dry_run=true           what would be trained, and would it fit
 python train.py --help                                       all choices
 """
 
+from pathlib import Path
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from transformers import set_seed
+from transformers import PreTrainedModel, set_seed
 
 import data_prep
 from ntil.data.example import read_manifest
+from ntil.data.task import Task
 from ntil.evaluation import evaluate
-from ntil.models import load_model, logit_width
+from ntil.models import Adapter, load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
-from ntil.runs.cli import command, prepare_process, typed_overrides
-from ntil.training import check_settings, fit
+from ntil.runs.cli import command, prepare_process, remove_empty_output, typed_overrides
+from ntil.training import check_settings, fit, fitting_report
 
 
 @command("train")
 def main(cfg: DictConfig) -> None:
     check_settings(cfg)
     prepare_process(cfg.trainer.threads)
+    if cfg.trainer.dry_run:
+        print(dry_run(cfg))
+        remove_empty_output()
+        return
     run = Run.open(cfg, typed_overrides())
     if run.is_complete:
         print(f"{run.folder} is complete; delete the folder to run it again.")
         return
     print(f"run {run.folder}")
-    task = instantiate(cfg.task)
-    set_seed(cfg.seed)
-    model, adapter = load_model(cfg.model)
+    task, model, adapter = build(cfg)
     vocab = NumberVocab.from_tokenizer(adapter.tokenizer, vocab_size=logit_width(model))
     loss = instantiate(cfg.loss, vocab=vocab)
-    data = data_prep.ensure(OmegaConf.to_container(cfg.data, resolve=True), cfg.paths.data)
+    data = build_data(cfg)
     run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
     metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)
     run.complete(metrics)
+
+
+def build(cfg: DictConfig) -> tuple[Task, PreTrainedModel, Adapter]:
+    """The task, and the model as the seed and the settings make it."""
+    task = instantiate(cfg.task)
+    set_seed(cfg.seed)
+    return task, *load_model(cfg.model)
+
+
+def build_data(cfg: DictConfig) -> Path:
+    """The folder of the finished data set."""
+    return data_prep.ensure(OmegaConf.to_container(cfg.data, resolve=True), cfg.paths.data)
+
+
+def dry_run(cfg: DictConfig) -> str:
+    """What would be trained; nothing is written."""
+    task, model, adapter = build(cfg)
+    return fitting_report(model, adapter, task, build_data(cfg), cfg)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def one_of(*choices: str) -> Any:
 def load_settings(cls: type[T], cfg: DictConfig, where: str) -> T:
     """An instance of the dataclass `cls` from `cfg`; `where` names it in messages ("trainer").
 
+    A field may be a dataclass itself. One with a default may be absent: settings that runs of older versions do not have.
     Raises UserError for unknown and missing keys, wrong types and values out of range.
     """
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
@@ -31,11 +32,13 @@ def load_settings(cls: type[T], cfg: DictConfig, where: str) -> T:
     for key in values:
         if key not in fields:
             raise UserError(f"{where} has no setting {key!r}.{did_you_mean(str(key), fields)}")
-    if missing := [name for name in fields if name not in values]:
+    if missing := [
+        name for name, f in fields.items() if name not in values and f.default is dataclasses.MISSING
+    ]:
         raise UserError(f"{where} lacks {', '.join(missing)}.")
     kinds = get_type_hints(cls)
-    for name, field in fields.items():
-        values[name] = _checked(values[name], kinds[name], field.metadata, f"{where}.{name}")
+    for name in values:
+        values[name] = _checked(values[name], kinds[name], fields[name].metadata, f"{where}.{name}")
     return cls(**values)
 
 
@@ -44,6 +47,10 @@ def _checked(value: Any, kind: Any, rules: Any, where: str) -> Any:
         if value is None:
             return None
         kind = next(option for option in get_args(kind) if option is not types.NoneType)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UserError(f"{where} must be a group of settings, not {value!r}.")
+        return load_settings(kind, OmegaConf.create(value), where)  # type: ignore[arg-type]
     if get_origin(kind) is list:
         if not isinstance(value, list):
             raise UserError(f"{where} must be a list, not {value!r}.")

@@ -13,6 +13,7 @@ share of answers without a number; and beside them the exact text and the digits
 Version 1: first version.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
@@ -51,6 +52,7 @@ class ArithmeticTask(Task):
 
     def __init__(self, question: str = "{query}", prefix: str = "", max_new_tokens: int = 24) -> None:
         self.question, self.prefix, self.max_new_tokens = question, prefix, max_new_tokens
+        self.answer_pattern = re.escape(prefix) + r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 
     def prompt(self, example: Example) -> str:
         return self.question.replace("{query}", example.query or "")

@@ -82,6 +82,18 @@ class CoordinateFormat:
         inside = all(x <= limit and y <= limit for shape in found for x, y in shape)
         return found if inside else None
 
+    @property
+    def box_pattern(self) -> str:
+        """A regular expression of one box as `write` writes it, to hold decoding to (`evaluation.constrained`)."""
+        before, after = map(re.escape, self.marks)
+        if self.style == "loc":
+            return before + r"(?:<loc(?:0[0-9]{3}|10[01][0-9]|102[0-3])>){4}" + after
+        if self.style == "list":
+            number = r"(?:0\.[0-9]{2}|1\.00)"
+            return before + rf"\[{number}(?:, {number}){{3}}\]" + after
+        number = r"(?:0|[1-9][0-9]{0,2}|1000)" if self.steps == 1000 else r"(?:0|[1-9][0-9]{0,4})"
+        return before + rf"\({number},{number}\),\({number},{number}\)" + after
+
     def _frame(self, size: Size) -> tuple[Size, tuple[int, int]]:
         """Width and height that the steps divide, and where the picture's corner lies in there."""
         width, height = size

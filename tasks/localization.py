@@ -93,6 +93,10 @@ class LocalizationTask(_BoxTask):
         "parsed": Metric("parsed", "higher", "share"),
     }
 
+    @property
+    def answer_pattern(self) -> str:
+        return self.format.box_pattern
+
     def answer(self, example: Example) -> str:
         return self.write_boxes([_box(example)], _size(example))
 

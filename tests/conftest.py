@@ -43,16 +43,26 @@ def _load_tokenizer(file: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def real_tokenizer() -> Callable[[str], Any]:
-    """real_tokenizer("llama3"): the family's tokenizer; skips the test where its file is not at hand."""
+def tokenizer_folder() -> Callable[[str], Path]:
+    """tokenizer_folder("llama3"): where the family's tokenizer.json is; skips the test where it is not at hand."""
 
-    def load(family: str) -> Any:
-        pytest.importorskip("transformers")
+    def find(family: str) -> Path:
         file = _tokenizer_file(family)
         if file is None:
             pytest.skip(
                 f"no tokenizer.json of {family}: set NTIL_TOKENIZERS to a folder that holds {family}/"
             )
-        return _load_tokenizer(file)
+        return file.parent
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def real_tokenizer(tokenizer_folder: Callable[[str], Path]) -> Callable[[str], Any]:
+    """real_tokenizer("llama3"): the family's tokenizer; skips the test where its file is not at hand."""
+
+    def load(family: str) -> Any:
+        pytest.importorskip("transformers")
+        return _load_tokenizer(tokenizer_folder(family) / "tokenizer.json")
 
     return load

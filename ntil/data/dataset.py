@@ -15,6 +15,7 @@ from ntil.errors import UserError
 from ntil.io import inside
 
 IGNORED = -100
+LIKE_TOKENS = ("token_type_ids", "mm_token_type_ids")  # tensors of some families with an entry for each token
 
 
 class Encoder(Protocol):
@@ -80,8 +81,10 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
 def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
     """Pad on the left, so that answers end together and only the last positions need logits.
 
-    Rows hold input_ids [T] and maybe labels [T] and pictures; adds attention_mask [B, T] and, where there are labels,
-    `logits_to_keep`: how many last positions predict a label, one more than the longest answer.
+    Rows hold input_ids [T] and maybe labels [T], tensors that go along with the tokens (LIKE_TOKENS) and pictures; adds
+    attention_mask [B, T] and, where there are labels, `logits_to_keep`: how many last positions predict a label, one more
+    than the longest answer. Pictures are stacked; where they are cut into patches of differing numbers (image_grid_thw
+    says how many), the patches of all rows follow each other.
     """
     if any(row.keys() != rows[0].keys() for row in rows):
         raise UserError(
@@ -106,5 +109,11 @@ def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
         batch["labels"] = labels
         batch["logits_to_keep"] = longest - max(first, 1) + 1
     for name in rows[0].keys() - {"input_ids", "labels"}:
-        batch[name] = torch.stack([row[name] for row in rows])
+        tensors = [row[name] for row in rows]
+        if name in LIKE_TOKENS:
+            batch[name] = left_pad(tensors, 0)
+        elif "image_grid_thw" in rows[0]:
+            batch[name] = torch.cat(tensors)
+        else:
+            batch[name] = torch.stack(tensors)
     return batch

@@ -40,8 +40,15 @@ def score_examples(
     examples: list[Example],
     batch_size: int,
     progress: str | None = None,
+    constrained: bool = False,
 ) -> Scored:
-    """Generate, parse and score; `progress` names the bar that a long evaluation shows."""
+    """Generate, parse and score; `progress` names the bar that a long evaluation shows.
+
+    constrained: hold decoding to the task's answer format.
+    """
+    if constrained and task.answer_pattern is None:
+        raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
+    pattern = task.answer_pattern if constrained else None
     rows: list[dict[str, Any]] = []
     items: list[Item] = []
     spans = list(batches(len(examples), batch_size))
@@ -52,7 +59,7 @@ def score_examples(
             for e in chunk
         ]
         for example, said in zip(
-            chunk, generate(model, adapter, questions, task.max_new_tokens), strict=True
+            chunk, generate(model, adapter, questions, task.max_new_tokens, pattern), strict=True
         ):
             parsed = task.parse(said.text)
             item = Item(example, parsed, task.score(parsed, example))
@@ -107,7 +114,14 @@ def evaluate(
     for split in wanted:
         examples = read_examples(data, split, settings.limit)
         scored = score_examples(
-            model, adapter, task, data, examples, settings.batch_size, progress=f"evaluating {split}"
+            model,
+            adapter,
+            task,
+            data,
+            examples,
+            settings.batch_size,
+            progress=f"evaluating {split}",
+            constrained=settings.constrained,
         )
         rows += scored.rows
         splits[split] = {

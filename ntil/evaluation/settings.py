@@ -12,5 +12,6 @@ class EvaluationSettings:
     splits: list[str]  # scored; the data set must have them
     optional_splits: list[str]  # scored where the data set has them
     pictures: bool  # write predictions_<split>.png
+    constrained: bool = False  # only answers in the task's format can be written
     batch_size: int = at_least(1)
     limit: int | None = at_least(1)  # score the first so many of each split; null for all

@@ -248,6 +248,9 @@ class WithCrossEntropy(nn.Module):
         columns = [column.detach().requires_grad_(wanted) for column in columns]
         with torch.set_grad_enabled(wanted):
             number = self.loss.parts(columns, spans, weights=weights)
-        gradient = torch.cat(torch.autograd.grad(number.total, columns), -1) if wanted else None
+        gradient = None
+        if wanted:  # a loss may leave a group of tokens alone, such as coordinate bins that no label uses
+            parts = torch.autograd.grad(number.total, columns, materialize_grads=True)
+            gradient = torch.cat(parts, -1)
         terms = {name: term.detach() for name, term in number.terms.items()}
         return LossParts(number.total.detach(), terms, number.digits, number.numbers), gradient

@@ -18,7 +18,9 @@ class Adapter(ABC):
 
     tokenizer: Any
     pad_token_id: int
-    eos_token_id: int
+    stop_ids: tuple[int, ...]  # any of them ends an answer; a model that writes well writes the first
+    stop_text: str | None = None  # so does this text
+    before_answer: str = ""  # what stands between the prompt and the answer's first character
 
     @abstractmethod
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
@@ -26,11 +28,15 @@ class Adapter(ABC):
 
     @abstractmethod
     def decode(self, token_ids: Tensor) -> str:
-        """The text of generated tokens [T] up to the first end of sequence."""
+        """The text of generated tokens [T] up to the answer's end."""
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the processor's files beside the model's."""
+
+    def written(self, token_ids: Tensor) -> list[int]:
+        """The generated tokens [T] before the answer's end."""
+        return until_end(token_ids, *self.stop_ids)
 
 
 class TinyAdapter(Adapter):
@@ -41,6 +47,7 @@ class TinyAdapter(Adapter):
         self.image_tokens = image_tokens
         self._characters: dict[str, int] = self.tokenizer.get_vocab()
         self.pad_token_id, self.eos_token_id = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        self.stop_ids = (self.eos_token_id,)
 
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
         image_ids = [] if image is None else [self.tokenizer.image_token_id] * self.image_tokens
@@ -54,7 +61,7 @@ class TinyAdapter(Adapter):
         return encoded
 
     def decode(self, token_ids: Tensor) -> str:
-        text: str = self.tokenizer.decode(until_end(token_ids, self.eos_token_id), skip_special_tokens=True)
+        text: str = self.tokenizer.decode(self.written(token_ids), skip_special_tokens=True)
         return text
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -67,7 +74,7 @@ class TinyAdapter(Adapter):
         return [self._characters[c] for c in text]
 
 
-def until_end(token_ids: Tensor, eos_token_id: int) -> list[int]:
-    """The tokens before the first end of sequence."""
+def until_end(token_ids: Tensor, *ends: int) -> list[int]:
+    """The tokens before the first of `ends`."""
     ids: list[int] = token_ids.tolist()
-    return ids[: ids.index(eos_token_id)] if eos_token_id in ids else ids
+    return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]

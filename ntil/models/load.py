@@ -1,26 +1,41 @@
 """From a model config to (model, adapter), new or from a run's folder."""
 
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.constants import ENDPOINT as HUB
 from huggingface_hub.errors import StrictDataclassError
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel
 
 from ntil.errors import UserError
 from ntil.models.adapters import Adapter, TinyAdapter
+from ntil.models.families import family_of
+from ntil.models.settings import ModelSettings
 from ntil.models.tiny import TinyConfig, TinyForConditionalGeneration
 from ntil.models.tiny_processor import TinyImageProcessor, TinyProcessor, character_tokenizer
+from ntil.settings import load_settings
 
 
 def load_model(cfg: DictConfig, folder: Path | None = None) -> tuple[PreTrainedModel, Adapter]:
     """The model that `cfg` (conf/model/*.yaml) describes, with its adapter; trained weights where `folder` has them."""
     if cfg.family == "tiny":
         return _load_tiny(cfg, folder)
-    return _load_published(cfg, folder)
+    from ntil.models.checkpoint import load_published
+
+    return load_published(model_settings(cfg), folder)
+
+
+def check_model(cfg: DictConfig) -> None:
+    """Refuse settings that cannot work before anything is built."""
+    if cfg.family != "tiny":
+        model_settings(cfg)
+
+
+def model_settings(cfg: DictConfig) -> ModelSettings:
+    """The settings of a published family, checked. UserError where something is wrong or unknown."""
+    settings = load_settings(ModelSettings, cfg, "model")
+    family_of(settings.family)
+    return settings
 
 
 def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, Adapter]:
@@ -50,33 +65,6 @@ def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, A
     return model, TinyAdapter(
         TinyProcessor(TinyImageProcessor(cfg.image_size), tokenizer), config.image_tokens
     )
-
-
-def _load_published(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, Adapter]:
-    """A published family by hub id or local folder; never remote code unless the user allows it."""
-    from transformers import AutoConfig
-
-    source = str(folder or cfg.local_folder or cfg.hub_id)
-    try:
-        if source == cfg.hub_id:
-            _reach_hub(source, cfg.revision)
-        AutoConfig.from_pretrained(
-            source, revision=cfg.revision, trust_remote_code=bool(cfg.trust_remote_code)
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"the weights of model={cfg.name} cannot be reached ({str(error).splitlines()[0]})\n"
-            f"  hub id        {cfg.hub_id}\n"
-            f"  local folder  model.local_folder=/path/to/{Path(cfg.hub_id).name}  (as save_pretrained or the hub lays it out)\n"
-            f"  no download   model=tiny  trains in minutes on a CPU"
-        ) from None
-    raise UserError(f"training model={cfg.name} is not supported yet; use model=tiny.")
-
-
-def _reach_hub(hub_id: str, revision: str | None) -> None:
-    """Fail at once where the hub cannot be reached and the model is not cached, instead of after minutes of retries."""
-    if not isinstance(try_to_load_from_cache(hub_id, "config.json", revision=revision), str):
-        urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=10).close()
 
 
 def logit_width(model: PreTrainedModel) -> int:

@@ -11,6 +11,8 @@ from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast
 from transformers.image_processing_utils import BaseImageProcessor
 
+from ntil.models.pictures import pad_to_square
+
 PAD, BOS, EOS, IMAGE, UNKNOWN = "<pad>", "<s>", "</s>", "<image>", "<unk>"
 CHARACTERS = "\n" + "".join(map(chr, range(32, 127)))
 
@@ -62,10 +64,7 @@ def _square(image: Image.Image) -> Image.Image:
     border = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(height, width, 3).float()
     edges = torch.cat([border[0], border[-1], border[:, 0], border[:, -1]])
     red, green, blue = (int(channel) for channel in edges.mean(0).round())
-    side = max(width, height)
-    canvas = Image.new("RGB", (side, side), (red, green, blue))
-    canvas.paste(image, ((side - width) // 2, (side - height) // 2))
-    return canvas
+    return pad_to_square(image, (red, green, blue))
 
 
 class TinyProcessor:

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 import torch
@@ -92,6 +93,13 @@ def prepare_process(threads: int | None) -> None:
     transformers.logging.disable_progress_bar()
 
 
+def remove_empty_output() -> None:
+    """Take back the folder that Hydra makes for every job, where nothing was written to it."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def typed_overrides() -> list[str]:
     """The overrides of the job that is running."""
     return list(HydraConfig.get().overrides.task)
@@ -126,9 +134,7 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
     name = f"{task}-{model}-{loss}-seed{seed}"
     for override in sorted(typed_overrides() if HydraConfig.initialized() else []):
         key, _, value = override.lstrip("+~").partition("=")
-        if key.split("@")[0].split("/")[0] not in _RUN_NAME_SKIPS and not key.startswith(
-            ("paths.", "logger.", "hydra")
-        ):
+        if key.split("@")[0] not in _RUN_NAME_SKIPS and not key.startswith(("paths.", "logger.", "hydra")):
             name += f",{key}={value}"
     return re.sub(r"[^\w.,=+-]+", "_", name)[:200]
 

@@ -16,7 +16,7 @@ from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.losses import CrossEntropy, WithCrossEntropy
-from ntil.models.adapters import Adapter
+from ntil.models import Adapter, check_model
 from ntil.runs import Run
 from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch, last_whole_checkpoint
@@ -31,6 +31,7 @@ def check_settings(cfg: DictConfig) -> None:
     """Refuse a configuration that cannot work before anything is built or written."""
     load_settings(TrainerSettings, cfg.trainer, "trainer")
     load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
+    check_model(cfg.model)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed must be a whole number from 0 to 2³²−1, not {cfg.seed!r}.")
 
@@ -51,12 +52,14 @@ def fit(
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     if (run.folder / MODEL).exists():
         load_weights(model, run.folder / MODEL)
+        _to_device(model)
         return
     checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
     reached = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
     if checkpoint and reached >= settings.max_steps:  # stopped between the last step and here
         load_weights(model, checkpoint)
         save_model(model, adapter, run.folder / MODEL)
+        _to_device(model)
         return
     train = EncodedDataset(
         read_examples(data, "train", settings.train_examples),
@@ -72,7 +75,15 @@ def fit(
     validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
 
     def validate() -> dict[str, Any]:
-        return score_examples(model, adapter, task, data, validation, cfg.evaluation.batch_size).metrics
+        return score_examples(
+            model,
+            adapter,
+            task,
+            data,
+            validation,
+            cfg.evaluation.batch_size,
+            constrained=cfg.evaluation.get("constrained", False),
+        ).metrics
 
     log = JsonLinesLog(run.folder / "train.jsonl")
     log.rewind(reached)
@@ -110,13 +121,25 @@ def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     model.save_pretrained(temporary)
     adapter.save_pretrained(temporary)
+    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
     temporary.rename(folder)
 
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:
-    """The weights that `save_model` wrote, into an existing model."""
+    """The weights that `save_model` wrote, into an existing model: all of them, or its adapters."""
+    if (folder / "adapter_config.json").exists():
+        from ntil.models.tuning import load_adapter_weights
+
+        load_adapter_weights(model, folder)
+        return
     saved = type(model).from_pretrained(folder, use_safetensors=True)
     model.load_state_dict(saved.state_dict())
+
+
+def _to_device(model: PreTrainedModel) -> None:
+    """Where the Trainer would have put it: on this process's GPU, if there is one."""
+    if torch.cuda.is_available() and not getattr(model, "is_quantized", False):
+        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
 
 
 def _prepare_wandb(cfg: DictConfig, run: Run) -> bool:

@@ -32,6 +32,7 @@ class TrainerSettings:
     threads: int | None = at_least(
         1
     )  # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs
+    dry_run: bool = False  # say what would be trained, and train nothing
 
     def training_arguments(
         self, checkpoints: Path, seed: int, cpu: bool, wandb: bool, name: str

@@ -79,3 +79,25 @@ def test_pictures_are_never_dropped(order: tuple[bool, bool]) -> None:
     rows: list[Any] = [row(2, 1, picture=picture) for picture in order]
     with pytest.raises(UserError, match="mixes"):
         collate(rows, PAD)
+
+
+def test_tensors_along_the_tokens_are_padded_like_them() -> None:
+    rows = [
+        {**row(2, 1), "token_type_ids": torch.tensor([0, 0, 1])},
+        {**row(4, 1), "token_type_ids": torch.ones(5).long()},
+    ]
+    batch = collate(rows, PAD)
+    assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
+
+
+def test_patches_of_differing_numbers_follow_each_other() -> None:
+    """As Qwen2-VL wants them: the grids say which patches are whose."""
+    rows = []
+    for count in (4, 8):
+        patches = torch.full((count, 6), float(count))
+        rows.append(
+            {**row(2, 1), "pixel_values": patches, "image_grid_thw": torch.tensor([[1, 2, count // 2]])}
+        )
+    batch = collate(rows, PAD)
+    assert batch["pixel_values"][:, 0].tolist() == [4.0] * 4 + [8.0] * 8
+    assert batch["image_grid_thw"].tolist() == [[1, 2, 2], [1, 2, 4]]

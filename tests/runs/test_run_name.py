@@ -25,6 +25,7 @@ def name(*overrides: str) -> str:
         (["+data.x=1"], "clock-tiny-ntil-seed0,data.x=1"),
         (["paths.outputs=/a/b", "logger=wandb", "logger.mode=offline"], "clock-tiny-ntil-seed0"),
         (["experiment=clock_demo"], "clock-tiny-ntil-seed0"),
+        (["model=qwen2vl_tiny", "model/tuning=lora"], "clock-qwen2vl_tiny-ntil-seed0,model_tuning=lora"),
     ],
 )
 def test_names(overrides: list[str], expected: str) -> None:

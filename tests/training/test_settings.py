@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_configs import model_config
 from omegaconf import DictConfig, OmegaConf
 
 from ntil.errors import UserError
+from ntil.models.settings import ModelSettings
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
 
@@ -81,3 +83,29 @@ def test_training_arguments_get_what_was_asked(tmp_path: Path) -> None:
     assert arguments.logging_nan_inf_filter is False
     assert arguments.remove_unused_columns is False
     assert arguments.dataloader_drop_last
+
+
+def test_a_setting_with_a_default_may_be_absent() -> None:
+    """Runs of older versions have no such key."""
+    cfg = changed()
+    del cfg["dry_run"]
+    assert load(cfg).dry_run is False
+
+
+def test_groups_of_settings_are_checked_inside() -> None:
+    def model(**tuning: Any) -> ModelSettings:
+        cfg = model_config("llava15")
+        for key, value in tuning.items():
+            OmegaConf.update(cfg, f"tuning.{key}", value, force_add=True)
+        return load_settings(ModelSettings, cfg, "model")
+
+    assert model().tuning.rank == 16
+    assert model().twin is None
+    with pytest.raises(UserError, match=r"model\.tuning\.rank must be a whole number"):
+        model(rank="many")
+    with pytest.raises(UserError, match=r"model\.tuning has no setting 'rnk'. Did you mean 'rank'"):
+        model(rnk=3)
+    cfg = model_config("llava15")
+    cfg.tuning = "lora"
+    with pytest.raises(UserError, match=r"model\.tuning must be a group of settings, not 'lora'"):
+        load_settings(ModelSettings, cfg, "model")

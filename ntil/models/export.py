@@ -1,0 +1,62 @@
+"""Write a trained run's model as one checkpoint that needs nothing of ours: adapters merged, processor beside it.
+
+    python -m ntil.models.export outputs/runs/clock-llava15-ntil-seed0 --out /models/llava15-clocks
+    python train.py model=llava15 model.local_folder=/models/llava15-clocks
+
+Merged weights are computed and kept in the precision of the frozen ones (model.tuning.dtype).
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from transformers.utils import logging
+
+from ntil.errors import UserError
+from ntil.models.load import load_model
+
+
+def export(run: Path, out: Path) -> None:
+    """The model of the run's folder into the new folder `out`, whole or not at all."""
+    if not (run / "config.yaml").is_file() or not (run / "model").is_dir():
+        raise UserError(f"{run} is not the folder of a trained run: it needs config.yaml and model/.")
+    if out.exists():
+        raise UserError(f"{out} exists already; name a new folder.")
+    config = OmegaConf.load(run / "config.yaml")
+    assert isinstance(config, DictConfig)
+    if "tuning" in config.model:
+        config.model.tuning.quantize = "none"  # merging into 4-bit weights would round the adapters away
+    model, adapter = load_model(config.model, folder=run / "model")
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        model.save_pretrained(temporary)
+        adapter.save_pretrained(temporary)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ntil.models.export", description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path, help="a run's folder, as train.py leaves it")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write; it must not exist")
+    chosen = parser.parse_args(arguments)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        export(chosen.run, chosen.out)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"written to {chosen.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

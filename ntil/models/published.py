@@ -1,0 +1,137 @@
+"""The adapter of the published families: one prompt template each, their own tokenizers and processors.
+
+    LLaVA   <s>USER: <image>×576\\nWhat time is it? ASSISTANT:| 3:25</s>
+                                                             └ labels begin here; everything before is −100
+
+The template is text, tokenised in one piece as the family's own processor does; the answer's tokens are those that it has
+as the continuation of that text, so that training and generation see the same prompt.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ntil.data.dataset import IGNORED, LIKE_TOKENS
+from ntil.errors import UserError
+from ntil.models.adapters import Adapter
+from ntil.models.families import Family
+from ntil.models.pictures import pad_to_square
+from ntil.models.settings import ModelSettings
+
+TENSORS = {"input_ids", "pixel_values", "image_grid_thw", *LIKE_TOKENS}
+COORDINATE_MARKS = re.compile(
+    r"<\|box_(start|end)\|>|<loc[0-9]{4}>"
+)  # special tokens that answers are made of
+
+
+class PublishedAdapter(Adapter):
+    """See the module's docstring. processor: of transformers, None for text models."""
+
+    def __init__(
+        self, settings: ModelSettings, family: Family, tokenizer: Any, processor: Any = None
+    ) -> None:
+        self.name, self.family, self.tokenizer, self.processor = settings.name, family, tokenizer, processor
+        self.prompt = prompt = settings.prompt
+        known = tokenizer.get_vocab()
+        self.stop_ids = tuple(known[token] for token in prompt.stop_tokens if token in known)
+        if not self.stop_ids:
+            raise UserError(
+                f"model={self.name}: its tokenizer has none of model.prompt.stop_tokens ({', '.join(prompt.stop_tokens)}); "
+                "answers would have no end."
+            )
+        self.stop_text = prompt.stop_text
+        self.before_answer, self._after_answer = prompt.answer.split("{answer}")
+        self.pad_token_id = self.stop_ids[-1] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self._begin = [known[prompt.begin]] if prompt.begin is not None else []
+        # What is between question and answer: enough context for the answer's tokens to be those of the whole text.
+        self._before = prompt.text.split("{question}")[1] or "\n"
+        special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
+        special |= {processor.image_token} if processor is not None else set()
+        reserved = sorted(token for token in special if not COORDINATE_MARKS.fullmatch(token))
+        self._reserved = re.compile("|".join(map(re.escape, reserved)) or "(?!)")
+
+    def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
+        self._refuse_reserved(prompt)
+        text = self.prompt.text.replace("{image}", (self.prompt.image or "") if image is not None else "")
+        row = self._encode_question(text.replace("{question}", prompt), image)
+        if self._begin:
+            row = _extend(row, self._begin, 0, front=True)
+        if answer is None:
+            return row
+        asked = len(row["input_ids"])
+        reply = self._reply_ids(answer)
+        row = _extend(row, reply, 1 if "token_type_ids" in row else 0)
+        row["labels"] = torch.tensor([IGNORED] * asked + reply)
+        return row
+
+    def decode(self, token_ids: Tensor) -> str:
+        ids = super().written(token_ids)
+        text: str = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        if self.stop_text is not None:
+            text = text.split(self.stop_text)[0].rstrip()
+        return text.removeprefix(self.before_answer)
+
+    def written(self, token_ids: Tensor) -> list[int]:
+        ids = super().written(token_ids)
+        if self.stop_text is not None:
+            texts = (self.tokenizer.decode(ids[: end + 1]) for end in range(len(ids)))
+            ids = ids[: next((end for end, text in enumerate(texts) if self.stop_text in text), len(ids))]
+        return ids
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        (self.processor or self.tokenizer).save_pretrained(folder)
+
+    def _encode_question(self, text: str, image: Image.Image | None) -> dict[str, Tensor]:
+        if image is None:
+            if self.family.needs_picture:
+                raise UserError(
+                    f"model={self.name} answers questions about pictures only; this one has none."
+                )
+            return {"input_ids": torch.tensor(self._ids(text))}
+        if self.processor is None:
+            raise UserError(f"model={self.name} reads text only, and this question has a picture.")
+        if self.family.square:
+            red, green, blue = (int(255 * mean) for mean in self.processor.image_processor.image_mean)
+            image = pad_to_square(image, (red, green, blue))
+        encoded = self.processor(images=[image], text=[text], return_tensors="pt", add_special_tokens=False)
+        row = {name: encoded[name] for name in TENSORS & set(encoded)}
+        for name in ("input_ids", *LIKE_TOKENS):
+            if name in row:
+                row[name] = row[name][0]
+        if "image_grid_thw" not in row:  # one picture of the family's one size; else patches of any number
+            row["pixel_values"] = row["pixel_values"][0]
+        return row
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _reply_ids(self, answer: str) -> list[int]:
+        """The tokens of the answer with its lead-in and its end, as they continue the prompt."""
+        self._refuse_reserved(answer)
+        before = self._ids(self._before)
+        both = self._ids(self._before + self.before_answer + answer + self._after_answer)
+        if both[: len(before)] != before:
+            raise UserError(
+                f"model={self.name}: the answer {answer!r} melts into the prompt's end when it is tokenised; answers must "
+                "not begin with white space."
+            )
+        return both[len(before) :]
+
+    def _refuse_reserved(self, text: str) -> None:
+        if found := self._reserved.search(text):
+            raise UserError(f"{text!r} spells {found[0]}, which model={self.name} reserves for itself.")
+
+
+def _extend(row: dict[str, Tensor], ids: list[int], kind: int, front: bool = False) -> dict[str, Tensor]:
+    """The row with more tokens at its end or front; `kind` is what the tensors that go along with the tokens say there."""
+    row = dict(row)
+    for name in ("input_ids", *LIKE_TOKENS):
+        if name in row:
+            more = torch.tensor(ids) if name == "input_ids" else torch.full((len(ids),), kind)
+            row[name] = torch.cat([more, row[name]] if front else [row[name], more])
+    return row

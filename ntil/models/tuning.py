@@ -1,0 +1,109 @@
+"""What is trained: all weights, or low-rank adapters (LoRA); with or without the vision tower."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    prepare_model_for_kbit_training,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file
+from transformers import BitsAndBytesConfig, PreTrainedModel
+
+from ntil.errors import UserError
+from ntil.models.families import Family
+from ntil.models.settings import TuningSettings
+
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def tune(model: PreTrainedModel, tuning: TuningSettings, family: Family) -> Any:
+    """`model` with gradients where `tuning` wants them: itself, or wrapped by PEFT."""
+    if tuning.quantize != "none":
+        if tuning.method == "full":
+            raise UserError("model.tuning.quantize=4bit freezes the weights, so it needs tuning.method=lora.")
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if tuning.gradient_checkpointing:
+        model.activation_checkpointing_enable()
+    if tuning.method == "full":
+        if tuning.freeze_vision and family.vision is not None:
+            model.get_submodule(f"model.{family.vision}").requires_grad_(False)
+        return model
+    _check_targets(model, tuning)
+    config = LoraConfig(
+        r=tuning.rank,
+        lora_alpha=tuning.alpha,
+        lora_dropout=tuning.dropout,
+        target_modules=target_pattern(tuning, family),
+    )
+    with _quiet():
+        return get_peft_model(model, config)
+
+
+def _check_targets(model: PreTrainedModel, tuning: TuningSettings) -> None:
+    linears = {n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    if unknown := [name for name in tuning.targets if name not in linears]:
+        raise UserError(
+            f"model.tuning.targets: this model has no linear layer {', '.join(unknown)}; it has "
+            f"{', '.join(sorted(linears - {'lm_head'}))}."
+        )
+
+
+def target_pattern(tuning: TuningSettings, family: Family) -> str:
+    """The regular expression of the modules' full names that get adapters."""
+    language = rf".*\.({'|'.join(tuning.targets)})"
+    if family.vision is None:
+        return language
+    pattern = rf"(?!model\.{family.vision}\.){language}"
+    if not tuning.freeze_vision:
+        linears = "|".join(name.replace(".", r"\.") for name in family.vision_linears)
+        pattern = rf"({pattern}|model\.{family.vision}\..*\.({linears}))"
+    return pattern
+
+
+def quantization(tuning: TuningSettings) -> BitsAndBytesConfig | None:
+    """4-bit weights (NF4, quantised constants), computed with in bfloat16."""
+    if tuning.quantize == "none":
+        return None
+    if find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+        what = (
+            "a CUDA device"
+            if find_spec("bitsandbytes")
+            else "the package bitsandbytes (pip install bitsandbytes)"
+        )
+        raise UserError(f"model.tuning.quantize=4bit needs {what}; use quantize=none here.")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def load_adapter_weights(model: Any, folder: Path) -> None:
+    """The adapters that a run or a checkpoint saved in `folder`, into a model that has such adapters."""
+    set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
+
+
+def load_adapters(model: PreTrainedModel, folder: Path) -> Any:
+    """The base `model` with the adapters that a run saved in `folder`."""
+    if not (folder / ADAPTER_WEIGHTS).exists():  # PEFT would go on to look for a pickle, or on the hub
+        raise UserError(f"{folder} has no {ADAPTER_WEIGHTS}.")
+    with _quiet():
+        return PeftModel.from_pretrained(model, str(folder))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PEFT asks transformers for things by names that transformers is about to drop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
