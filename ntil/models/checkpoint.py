@@ -106,8 +106,7 @@ def _check_layout(settings: ModelSettings, family: Family, source: str, where: d
     if family.converted and ("mm_vision_tower" in config or found == "baichuan"):
         raise UserError(
             f"{source} has the published layout of {Path(settings.hub_id).name}, which transformers has no class for "
-            f"({found}). Convert it once, then give the result as model.local_folder:\n"
-            f"  python -m ntil.models.convert {settings.family} --raw DOWNLOADED --out FOLDER"
+            f"({found}), and which is not converted here yet. model.local_folder takes a checkpoint of {family.model_type!r}."
         )
     raise UserError(
         f"{source} is a checkpoint of {found!r}, and model={settings.name} is {family.model_type!r}."

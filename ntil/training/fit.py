@@ -113,6 +113,8 @@ def fit(
     for shown_twice in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_twice)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     save_model(model, adapter, run.folder / MODEL)
 
 

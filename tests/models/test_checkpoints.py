@@ -72,9 +72,9 @@ def test_another_familys_checkpoint(name: str, saved: Callable[[str], Path]) -> 
         ("baichuan2", {"model_type": "baichuan", "auto_map": {"AutoConfig": "evil.Config"}}),
     ],
 )
-def test_the_original_layouts_are_to_be_converted(name: str, config: dict[str, Any], tmp_path: Path) -> None:
+def test_the_original_layouts_are_refused(name: str, config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert f"python -m ntil.models.convert {name} --raw" in refusal(name, tmp_path)
+    assert "not converted here yet" in refusal(name, tmp_path)
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

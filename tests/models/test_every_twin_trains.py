@@ -33,8 +33,12 @@ ONE = dict(
 TEXT = ["task=arithmetic", "data.splits={train: 32, val: 4, test: 6, extrapolation: 4}"]
 
 
+WITHOUT_DATA = [word for word in SMALL if not word.startswith("data.")]
+
+
 def settings(family: str) -> list[str]:
-    return SMALL if family in SEEING else [*TEXT, *(word for word in SMALL if not word.startswith("data."))]
+    """A small data set of the family's kind."""
+    return SMALL if family in SEEING else [*TEXT, *WITHOUT_DATA]
 
 
 def some_logits(model: Any, adapter: Adapter, family: str) -> torch.Tensor:
@@ -49,7 +53,7 @@ def some_logits(model: Any, adapter: Adapter, family: str) -> torch.Tensor:
 
 
 def train_and_load(
-    family: str, loss: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str
+    family: str, name: str, overrides: list[str], workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Run train.py; compare what the trained model says with what the loaded one says, and both evaluations."""
     trained: dict[str, torch.Tensor] = {}
@@ -60,16 +64,7 @@ def train_and_load(
         original(model, adapter, folder)
 
     monkeypatch.setattr(FIT, "save_model", remember)
-    name = f"twin-{family}-{loss}-{len(overrides)}"
-    ran = run(
-        "train",
-        *settings(family),
-        *in_folder(workplace),
-        f"model={family}_tiny",
-        f"loss={loss}",
-        *overrides,
-        f"name={name}",
-    )
+    ran = run("train", *in_folder(workplace), f"model={family}_tiny", *overrides, f"name={name}")
     assert ran.code == 0, ran.err
     folder = workplace / "outputs" / "runs" / name
     loaded = load_trained(folder)
@@ -95,7 +90,8 @@ def test_it_trains_evaluates_and_comes_back(
     family: str, loss: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = time.perf_counter()
-    folder = train_and_load(family, loss, workplace, monkeypatch)
+    overrides = [*settings(family), f"loss={loss}"]
+    folder = train_and_load(family, f"twin-{family}-{loss}", overrides, workplace, monkeypatch)
     metrics = read_json(folder / "metrics.json")
     assert metrics["task"] == ("clock" if family in SEEING else "arithmetic")
     if table := os.environ.get("NTIL_TWIN_TABLE"):
@@ -111,9 +107,14 @@ def test_it_trains_evaluates_and_comes_back(
 def test_so_do_its_adapters(
     family: str, dtype: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuning = ("model/tuning=lora", f"model.tuning.dtype={dtype}", "model.tuning.gradient_checkpointing=true")
-    precision = () if dtype == "float32" else ("trainer.precision=bf16",)
-    folder = train_and_load(family, "ntil", workplace, monkeypatch, *tuning, *precision)
+    overrides = [
+        *settings(family),
+        "model/tuning=lora",
+        f"model.tuning.dtype={dtype}",
+        "model.tuning.gradient_checkpointing=true",
+        f"trainer.precision={'fp32' if dtype == 'float32' else 'bf16'}",
+    ]
+    folder = train_and_load(family, f"twin-{family}-{dtype}", overrides, workplace, monkeypatch)
     assert (folder / "model" / "adapter_model.safetensors").exists()
     assert not (folder / "model" / "model.safetensors").exists()
 
@@ -126,16 +127,15 @@ def test_so_do_its_adapters(
 def test_every_format_of_coordinates_trains(
     family: str, coordinates: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = ["task=localization", "data.size=64", "data.splits={train: 16, val: 4, test: 4}"]
-    folder = train_and_load(
-        family,
-        "ntil",
-        workplace,
-        monkeypatch,
-        *small,
+    overrides = [
+        "task=localization",
+        "data.size=64",
+        "data.splits={train: 16, val: 4, test: 4}",
+        *WITHOUT_DATA,
         "evaluation.constrained=true",
         "task.max_new_tokens=80",
-    )
+    ]
+    folder = train_and_load(family, f"twin-{family}-boxes", overrides, workplace, monkeypatch)
     metrics = read_json(folder / "metrics.json")["splits"]["test"]["metrics"]
     assert read_json(folder / "metrics.json")["task"] == "localization"
     assert metrics["iou"] is not None
