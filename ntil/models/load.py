@@ -42,7 +42,7 @@ def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, A
     if folder is not None:
         model = TinyForConditionalGeneration.from_pretrained(folder, use_safetensors=True)
         return model, TinyAdapter(TinyProcessor.from_pretrained(folder), model.config.image_tokens)
-    tokenizer = character_tokenizer()
+    tokenizer = character_tokenizer(_digits_per_token(cfg))
     text: dict[str, Any] = OmegaConf.to_container(cfg.text_config, resolve=True)  # type: ignore[assignment]
     if cfg.image_size < 16:
         raise UserError(f"model.image_size must be at least 16 pixels, not {cfg.image_size}.")
@@ -65,6 +65,13 @@ def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, A
     return model, TinyAdapter(
         TinyProcessor(TinyImageProcessor(cfg.image_size), tokenizer), config.image_tokens
     )
+
+
+def _digits_per_token(cfg: DictConfig) -> int:
+    digits = cfg.get("digits_per_token", 1)
+    if digits not in (1, 2, 3):
+        raise UserError(f"model.digits_per_token must be 1, 2 or 3, not {digits!r}.")
+    return int(digits)
 
 
 def logit_width(model: PreTrainedModel) -> int:

@@ -17,11 +17,16 @@ PAD, BOS, EOS, IMAGE, UNKNOWN = "<pad>", "<s>", "</s>", "<image>", "<unk>"
 CHARACTERS = "\n" + "".join(map(chr, range(32, 127)))
 
 
-def character_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a printable ASCII character; anything else is <unk>."""
-    entries = [PAD, BOS, EOS, IMAGE, UNKNOWN, *CHARACTERS]
+def character_tokenizer(digits: int = 1) -> PreTrainedTokenizerFast:
+    """One token a printable ASCII character; anything else is <unk>.
+
+    digits: the most that one token may hold. With 3, a run of digits is cut from the left into three and a rest, and each
+    of 0–9, 00–99 and 000–999 is a token, as Llama 3 has them.
+    """
+    longer = [f"{value:0{length}}" for length in range(2, digits + 1) for value in range(10**length)]
+    entries = [PAD, BOS, EOS, IMAGE, UNKNOWN, *CHARACTERS, *longer]
     tokenizer = Tokenizer(models.WordLevel({entry: i for i, entry in enumerate(entries)}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(rf"[0-9]{{1,{digits}}}|[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

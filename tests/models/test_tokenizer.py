@@ -104,3 +104,28 @@ def test_digits_are_number_tokens() -> None:
     assert vocab.width[ids].tolist() == [1] * 10
     assert vocab.value[ids].tolist() == list(range(10))
     assert int(vocab.width.sum()) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("12345", ["123", "45"]),
+        ("007:5", ["007", ":", "5"]),
+        ("(42,1000)", ["(", "42", ",", "100", "0", ")"]),
+    ],
+)
+def test_up_to_three_digits_a_token(text: str, tokens: list[str]) -> None:
+    tokenizer = character_tokenizer(digits=3)
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    assert tokenizer.convert_ids_to_tokens(ids) == tokens
+    assert tokenizer.decode(ids) == text
+    assert len(tokenizer) == len(TOKENIZER) + 100 + 1000
+    adapter = load_model(OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny_three_digits.yaml"))[1]
+    labels = adapter.encode("Time?", BLANK, text)["labels"]
+    assert adapter.decode(labels[labels != IGNORED]) == text
+
+
+def test_no_more_than_three_digits() -> None:
+    config = OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny.yaml")
+    with pytest.raises(UserError, match="digits_per_token must be 1, 2 or 3, not 4"):
+        load_model(OmegaConf.merge(config, {"digits_per_token": 4}))  # type: ignore[arg-type]
