@@ -40,12 +40,12 @@ class Adapter(ABC):
 
 
 class TinyAdapter(Adapter):
-    """`<s>` 16 × `<image>` prompt newline | answer `</s>`, a character a token."""
+    """`<s>` 16 × `<image>` prompt newline | answer `</s>`, a character (or some digits) a token."""
 
     def __init__(self, processor: TinyProcessor, image_tokens: int) -> None:
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.image_tokens = image_tokens
-        self._characters: dict[str, int] = self.tokenizer.get_vocab()
+        self._vocabulary: dict[str, int] = self.tokenizer.get_vocab()
         self.pad_token_id, self.eos_token_id = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
         self.stop_ids = (self.eos_token_id,)
 
@@ -68,10 +68,11 @@ class TinyAdapter(Adapter):
         self.processor.save_pretrained(folder)
 
     def _ids(self, text: str) -> list[int]:
-        """Character by character, so that no text can spell a special token."""
-        if strange := next((c for c in text if c not in self._characters), None):
+        """Cut into characters and runs of digits, so that no text can spell a special token."""
+        pieces = self.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)
+        if strange := next((piece for piece, _ in pieces if piece not in self._vocabulary), None):
             raise UserError(f"`tiny` writes printable ASCII only and cannot spell {strange!r} of {text!r}.")
-        return [self._characters[c] for c in text]
+        return [self._vocabulary[piece] for piece, _ in pieces]
 
 
 def until_end(token_ids: Tensor, *ends: int) -> list[int]:

@@ -20,7 +20,8 @@ from ntil.models.tiny_processor import CHARACTERS, character_tokenizer
 from ntil.numbers import NumberVocab
 
 TOKENIZER = character_tokenizer()
-ADAPTER = load_model(OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny.yaml"))[1]
+CONFIG = OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny.yaml")
+ADAPTER = load_model(CONFIG)[1]
 PRINTABLE = st.text(CHARACTERS, max_size=30)
 BLANK = Image.new("RGB", (64, 64))
 
@@ -120,12 +121,12 @@ def test_up_to_three_digits_a_token(text: str, tokens: list[str]) -> None:
     assert tokenizer.convert_ids_to_tokens(ids) == tokens
     assert tokenizer.decode(ids) == text
     assert len(tokenizer) == len(TOKENIZER) + 100 + 1000
-    adapter = load_model(OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny_three_digits.yaml"))[1]
+    adapter = load_model(OmegaConf.merge(CONFIG, {"digits_per_token": 3}))[1]  # type: ignore[arg-type]
     labels = adapter.encode("Time?", BLANK, text)["labels"]
+    assert labels[labels != IGNORED].tolist() == [*ids, tokenizer.eos_token_id]
     assert adapter.decode(labels[labels != IGNORED]) == text
 
 
 def test_no_more_than_three_digits() -> None:
-    config = OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny.yaml")
     with pytest.raises(UserError, match="digits_per_token must be 1, 2 or 3, not 4"):
-        load_model(OmegaConf.merge(config, {"digits_per_token": 4}))  # type: ignore[arg-type]
+        load_model(OmegaConf.merge(CONFIG, {"digits_per_token": 4}))  # type: ignore[arg-type]
