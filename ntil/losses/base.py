@@ -66,18 +66,27 @@ class NumberLoss(nn.Module):
         False  # whether the loss depends on the logits of other tokens, through their log Σ exp
     )
 
-    def __init__(self, vocab: NumberVocab, number_format: NumberFormat = "digits") -> None:
+    def __init__(
+        self, vocab: NumberVocab, number_format: NumberFormat = "digits", reads_marks: bool = False
+    ) -> None:
         super().__init__()
         if number_format not in ("digits", "decimal"):
             raise ValueError(f"number_format must be 'digits' or 'decimal', not {number_format!r}.")
         self.number_format: NumberFormat = number_format
         self.vocab = vocab
-        columns = torch.cat([group.token_ids for group in vocab.groups])
+        # With `reads_marks`, `terms` gets the logits of vocab.mark_ids behind those of the groups.
+        self.reads_marks = reads_marks
+        self._sizes = [len(group.token_ids) for group in vocab.groups]
+        self._sizes += [len(vocab.mark_ids)] if reads_marks else []
+        columns = torch.cat(
+            [*(group.token_ids for group in vocab.groups), *([vocab.mark_ids] if reads_marks else [])]
+        )
         self.columns = nn.Buffer(columns, persistent=False)
         # Consecutive ids (most vocabularies have 0–9 in a row) are read as a slice, which is faster than an index.
         first = int(columns[0])
         self._first = first if columns.tolist() == list(range(first, first + len(columns))) else None
         self._needed = int(columns.max()) + 1
+        self.mark_signs = nn.Buffer(vocab.mark_signs, persistent=False)
         for name, table in vocab.tables._asdict().items():
             self.register_buffer(f"_{name}", table, persistent=False)
         for i, group in enumerate(vocab.groups):
@@ -145,8 +154,11 @@ class NumberLoss(nn.Module):
     def spans(self, labels: Tensor) -> Spans:
         """The numbers in labels [B, T]."""
         self._follow(labels.device)
-        tables = VocabTables(*(getattr(self, f"_{name}") for name in VocabTables._fields))
-        return number_spans(labels, tables, self.number_format)
+        return number_spans(labels, self.tables(), self.number_format)
+
+    def tables(self) -> VocabTables:
+        """The vocabulary's tables on this loss's device."""
+        return VocabTables(*(getattr(self, f"_{name}") for name in VocabTables._fields))
 
     def read(self, logits: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor | None]:
         """What `terms` needs of the logits: those of the number tokens, and the normaliser where the loss depends on it."""
@@ -165,8 +177,9 @@ class NumberLoss(nn.Module):
 
     def split(self, columns: Tensor) -> list[Tensor]:
         """[B, T, all number tokens] → [B, T, K] for each group, in the computing dtype; −inf becomes very unlikely."""
-        sizes = [len(group.token_ids) for group in self.vocab.groups]
-        return list(columns.to(computing_dtype(columns.dtype)).clamp(min=RULED_OUT).split(sizes, dim=-1))
+        return list(
+            columns.to(computing_dtype(columns.dtype)).clamp(min=RULED_OUT).split(self._sizes, dim=-1)
+        )
 
     def groups(self) -> list[tuple[TokenGroup, Tensor, Tensor]]:
         """(group, values [K], digits [K, width]) with the tensors on this loss's device."""

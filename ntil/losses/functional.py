@@ -207,6 +207,13 @@ def relative_deviation(error: Tensor, target: Tensor, unit: Tensor, epsilon: flo
     return error.abs() / (target + error.relu() + epsilon * unit)
 
 
+def log_magnitude(size: Tensor, power: Tensor) -> Tensor:
+    """log(1 + size·10^power), whatever the power, which counts no further than ±300 (±37 in float32)."""
+    limit = math.log10(torch.finfo(size.dtype).max) - 8
+    power = power.clamp(-limit, limit)
+    return (size + torch.pow(10.0, -power)).log() + power * math.log(10)
+
+
 def magnitude_deviation(error: Tensor, written: Tensor, target: Tensor, unit: Tensor) -> Tensor:
     """L_mag = log((max(X,Y)+1) / (min(X,Y)+1)); written is X, the others are as for `relative_deviation`.
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from ntil.losses import functional as terms
 from ntil.losses.base import NumberLoss, Term
 from ntil.numbers import NumberVocab, Spans
-from ntil.numbers.spans import NumberFormat
+from ntil.numbers.signs import find_signs
+from ntil.numbers.spans import NumberFormat, Signs
 from ntil.numbers.vocab import TokenGroup
 
 
@@ -32,6 +33,10 @@ class NTIL(NumberLoss):
     number_format "digits" reproduces the released code: a point ends a number. In "decimal", 0.98 is one number, and
     the EMD is that of the whole number instead of its digits one by one: E|X−Y| in units of the leading place, so that
     against 0.98 the prediction 1.01 costs less than 1.98. Both agree where only the leading digit is wrong.
+
+    magnitude "signed" (ours) lets L_mag see the sign and the exponent that the labels write: with −6.0e23 it is
+    |f(X) − f(Y)|, f(x) = sign(x)·log(1+|x|), of the whole value, where the published term takes 6, 0 and 23 for three
+    numbers; the same where there is no sign and no exponent and the model writes none. Best with "decimal".
 
         loss = NTIL(vocab, noise_scale=0.0)
         parts = loss(logits, labels)        # logits [B, T, V] aligned with labels [B, T]
@@ -53,8 +58,15 @@ class NTIL(NumberLoss):
         number_format: NumberFormat = "digits",
         epsilon: float = 1.0,
         construction: str = "straight_through",
+        magnitude: str = "plain",
     ) -> None:
-        super().__init__(vocab, number_format)
+        if magnitude not in ("plain", "signed"):
+            raise ValueError(f"magnitude must be 'plain' or 'signed', not {magnitude!r}.")
+        if magnitude == "signed" and not (vocab.mark_signs < 0).any():
+            raise ValueError(
+                "magnitude='signed' needs a token for the minus sign, and this vocabulary has none."
+            )
+        super().__init__(vocab, number_format, reads_marks=magnitude == "signed" and beta > 0)
         weights = {"sigma": sigma, "alpha": alpha, "beta": beta, "gamma": gamma, "noise_scale": noise_scale}
         for name, value in weights.items():
             if not value >= 0:
@@ -67,13 +79,17 @@ class NTIL(NumberLoss):
             raise ValueError(f"construction must be 'straight_through' or 'soft', not {construction!r}.")
         self.sigma, self.alpha, self.beta, self.gamma = sigma, alpha, beta, gamma
         self.tau, self.noise_scale, self.epsilon = tau, noise_scale, epsilon
-        self.construction = construction
+        self.construction, self.magnitude = construction, magnitude
 
     def extra_repr(self) -> str:
         return (
             f"sigma={self.sigma}, alpha={self.alpha}, beta={self.beta}, gamma={self.gamma}, tau={self.tau}, "
-            f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, {self.vocab}"
+            f"noise_scale={self.noise_scale}, number_format={self.number_format!r}, magnitude={self.magnitude!r}, {self.vocab}"
         )
+
+    def spans(self, labels: Tensor) -> Spans:
+        spans = super().spans(labels)
+        return spans._replace(signs=find_signs(labels, spans, self.tables())) if self.reads_marks else spans
 
     def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         found: dict[str, Term] = {}
@@ -87,14 +103,20 @@ class NTIL(NumberLoss):
             if self.alpha:
                 relative = terms.relative_deviation(error, target, unit, self.epsilon)
                 found["relative"] = Term(relative, whole, True, self.alpha)
-            if self.beta:
+            if self.reads_marks:
+                assert spans.signs is not None
+                signed = self._signed_magnitude(columns, spans, spans.signs, written, target)
+                found["magnitude"] = Term(signed, whole & ~spans.signs.exponent, True, self.beta)
+            elif self.beta:
                 magnitude = terms.magnitude_deviation(error, written, target, unit)
                 found["magnitude"] = Term(magnitude, whole, True, self.beta)
         return found
 
     def _emd(self, columns: list[Tensor], spans: Spans) -> Tensor:
         """[B, T] weighted EMD, to be summed: by token in `digits` format, by number in `decimal`."""
-        marginals = [self._marginals(columns[i], i) for i in range(len(columns))]  # [B, T, w, base] each
+        marginals = [
+            self._marginals(columns[i], i) for i in range(len(self.groups()))
+        ]  # [B, T, w, base] each
         if self.number_format == "decimal":
             return self._number_emd(marginals, spans)
         emd = torch.zeros_like(spans.width, dtype=terms.wide_dtype(spans.width.device))
@@ -143,6 +165,32 @@ class NTIL(NumberLoss):
         )[:, :T]
         weighted = emd * terms.position_weight(spans.length - 1, self.sigma)
         return weighted + torch.zeros_like(emd).scatter_add(-1, spans.number, ordinal.to(emd.dtype))
+
+    def _signed_magnitude(
+        self, columns: list[Tensor], spans: Spans, signs: Signs, written: Tensor, target: Tensor
+    ) -> Tensor:
+        """[B, T] by number |f(X) − f(Y)| of the values with their signs and exponents; 0 at exponents."""
+        # What the model says at a token of its sign: a digit says plus. A number without a sign has it at its first digit.
+        numbers, marks = torch.cat(columns[:-1], -1), columns[-1]
+        values = torch.cat([torch.ones_like(numbers[0, 0], dtype=torch.int64), self.mark_signs])
+        said = terms.constructed_value(
+            torch.cat([numbers, marks], -1),
+            values,
+            self.tau,
+            self.noise_scale,
+            self.construction == "straight_through",
+        )
+        said = torch.where(signs.explicit, torch.cat([said[..., :1], said[..., :-1]], -1), said)
+        sign = torch.zeros_like(written).scatter_add(-1, spans.number, torch.where(spans.is_first, said, 0.0))
+        right = torch.where(signs.negative, -1.0, 1.0).to(sign.dtype)
+
+        def signed_log(sign: Tensor, size: Tensor) -> Tensor:
+            power = torch.where(signs.exponent, sign * size * terms.power_of_ten(spans.lead), 0.0)
+            power = spans.lead + torch.cat([power[..., 1:], torch.zeros_like(power[..., :1])], -1)
+            return sign * terms.log_magnitude(size, power)
+
+        deviation = (signed_log(sign, written) - signed_log(right, target)).abs()
+        return torch.where((spans.length > 0) & ~signs.exponent, deviation, 0.0)
 
     def _marginals(self, logits: Tensor, index: int) -> Tensor:
         """[B, T, K] → [B, T, w, base]: the distribution of each digit of the tokens of one group."""

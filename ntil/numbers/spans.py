@@ -20,6 +20,14 @@ from ntil.numbers.vocab import VocabTables
 NumberFormat = Literal["digits", "decimal"]
 
 
+class Signs(NamedTuple):
+    """The signs and exponents around the numbers of `Spans`; `ntil.numbers.signs` finds them."""
+
+    negative: Tensor  # [B, T] by number: True behind a minus
+    exponent: Tensor  # [B, T] by number: True where it is the exponent of the number before it
+    explicit: Tensor  # [B, T] by position: True at a number's first token where the token before is its sign
+
+
 class Spans(NamedTuple):
     """The numbers in labels [B, T]. Entries at positions that are no number token are 0 (or False)."""
 
@@ -33,6 +41,7 @@ class Spans(NamedTuple):
         Tensor  # [B, T] digits in the number, indexed by `number` and not by position; 0 where there is none
     )
     lead: Tensor  # [B, T] power of ten of the number's leading digit, indexed by `number`
+    signs: Signs | None = None  # only for losses that ask for them
 
     @property
     def is_number(self) -> Tensor:

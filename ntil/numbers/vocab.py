@@ -22,6 +22,9 @@ _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 _SPACES = str.maketrans({"Ġ": " ", "▁": " "})  # byte-level and SentencePiece marks of a leading space
 MAX_WIDTH = 18  # digits that an int64 holds; longer tokens are not number tokens
 ORDINALS = r"<loc([0-9]+)>"  # PaliGemma's coordinate bins
+_MARK = re.compile(r"( +|.*[^\w)\]}+\-](?=[+\-]))?([+\-]|[eE][+\-]?)")
+MARKS = {"-": 1, "+": 2, "e": 3, "e+": 4, "e-": 5}  # what signs and exponents are written with; E is e
+_MARK_SIGNS = {1: -1, 2: 1, 3: 1, 4: 1, 5: -1}  # which sign each of them gives the number behind it
 
 _cache: "weakref.WeakKeyDictionary[Any, dict[tuple[int, int | None, str | None], NumberVocab]]" = (
     weakref.WeakKeyDictionary()
@@ -55,6 +58,8 @@ class VocabTables(NamedTuple):
     starts: Tensor  # [V] True where the token always begins a number: it carries a space, or is an ordinal
     ends: Tensor  # [V] True where the token always ends a number: an ordinal
     is_point: Tensor  # [V] True for tokens that are exactly "."
+    mark: Tensor  # [V] a value of MARKS, 0 for other tokens; `starts`: with a space or bracket before it, as in ` -` and `(-`
+    binds: Tensor  # [V] True where a sign directly behind the token is an operator: it ends in a word or a bracket
 
 
 class NumberVocab:
@@ -73,6 +78,8 @@ class NumberVocab:
             starts=torch.zeros(size, dtype=torch.bool),
             ends=torch.zeros(size, dtype=torch.bool),
             is_point=torch.zeros(size, dtype=torch.bool),
+            mark=torch.zeros(size, dtype=torch.int64),
+            binds=torch.zeros(size, dtype=torch.bool),
         )
         numbers: dict[int, list[tuple[int, int]]] = defaultdict(list)  # width → (value, id)
         bins: list[tuple[int, int]] = []
@@ -85,6 +92,7 @@ class NumberVocab:
                         "the model's logits as vocab_size."
                     )
                 continue
+            self.tables.binds[token_id] = text[-1:].isalnum() or text[-1:] in (")", "]", "}")
             if (digits := _DIGITS.fullmatch(text)) and len(digits[2]) <= MAX_WIDTH:
                 numbers[len(digits[2])].append((int(digits[2]), token_id))
                 self.tables.starts[token_id] = bool(digits[1])
@@ -93,6 +101,9 @@ class NumberVocab:
                 self.tables.starts[token_id] = self.tables.ends[token_id] = True
             elif text == ".":
                 self.tables.is_point[token_id] = True
+            elif mark := _MARK.fullmatch(text):
+                self.tables.mark[token_id] = MARKS[mark[2].lower()]
+                self.tables.starts[token_id] = bool(mark[1])
         groups = [self._group(i, width, 10, numbers[width]) for i, width in enumerate(sorted(numbers))]
         if bins:
             self._check_bins(bins)
@@ -103,6 +114,9 @@ class NumberVocab:
                 "least the digits 0–9 as tokens of their own."
             )
         self.groups: tuple[TokenGroup, ...] = tuple(groups)
+        self.mark_ids: Tensor = self.tables.mark.nonzero().flatten()  # [M] ids of the tokens in MARKS
+        # [M] which sign they give to the number behind them, −1 or 1
+        self.mark_signs: Tensor = torch.tensor([_MARK_SIGNS[int(m)] for m in self.tables.mark[self.mark_ids]])
 
     def _group(self, index: int, width: int, base: int, tokens: list[tuple[int, int]]) -> TokenGroup:
         values, token_ids = (torch.tensor(column) for column in zip(*sorted(tokens), strict=True))

@@ -25,6 +25,7 @@ WIDE = [
     " 42",
 ]  # only some 2- and 3-digit strings
 LOCS = [*PLAIN, *[f"<loc{k:02d}>" for k in range(16)]]
+MARKED = [*WIDE, "+", "E", "e-", "e+", " -", " +", "(-", ")", "(", "="]  # signs and exponents
 VOCABULARIES = {"plain": PLAIN, "shuffled": SHUFFLED, "spaced": SPACED, "wide": WIDE, "locs": LOCS}
 
 

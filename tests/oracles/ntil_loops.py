@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from oracles.reading import NUMBER, ORDINAL, Number, Piece, read_row
+from oracles.reading import NUMBER, ORDINAL, Number, Piece, is_operator, read_row
 
 
 @dataclass
@@ -35,10 +35,11 @@ def ntil(
     tau: float = 0.1,
     epsilon: float = 1.0,
     construction: str = "straight_through",
+    magnitude: str = "plain",
 ) -> Result:
     """γ·mean(w·EMD) + α·mean(L_rel) + β·mean(L_mag), without noise; logits [B, T, V] in float64, labels [B, T]."""
     nothing = logits.sum() * 0
-    emd = relative = magnitude = nothing
+    emd = relative = size = nothing
     all_digits = all_numbers = 0
     for row_logits, row in zip(logits, labels.tolist(), strict=True):
         numbers = read_row(texts, row, number_format)
@@ -49,9 +50,13 @@ def ntil(
             emd = emd + distance(texts, row_logits, number, sigma) / digits / len(labels)
             X, Y = constructed(texts, row_logits, number, tau, construction), float(number.value)
             relative = relative + deviation(X, Y, epsilon) / len(numbers) / len(labels)
-            magnitude = magnitude + log_ratio(X, Y) / len(numbers) / len(labels)
-    total = gamma * emd + alpha * relative + beta * magnitude
-    return Result(total, emd, relative, magnitude, all_digits, all_numbers)
+            if magnitude == "plain":
+                size = size + log_ratio(X, Y) / len(numbers) / len(labels)
+        if magnitude == "signed":
+            deviations = signed_deviations(texts, row_logits, row, numbers, tau, construction)
+            size = size + sum(deviations, nothing) / max(len(deviations), 1) / len(labels)
+    total = gamma * emd + alpha * relative + beta * size
+    return Result(total, emd, relative, size, all_digits, all_numbers)
 
 
 def rivals(texts: Sequence[str], piece: Piece) -> list[tuple[int, int]]:
@@ -146,6 +151,66 @@ def log_ratio(X: Tensor, Y: float) -> Tensor:
     if X.item() == Y:
         return X * 0
     return torch.log(X + 1) - math.log(Y + 1) if X.item() > Y else math.log(Y + 1) - torch.log(X + 1)
+
+
+MARKS = {"-": -1, "e-": -1, "+": 1, "e": 1, "e+": 1}
+
+
+def signed_deviations(
+    texts: Sequence[str],
+    row_logits: Tensor,
+    row: list[int],
+    numbers: list[Number],
+    tau: float,
+    construction: str,
+) -> list[Tensor]:
+    """|f(X) − f(Y)| of each number that is no exponent: f = sign·log(1 + size·10^exponent)."""
+    shown = [texts[label] if 0 <= label < len(texts) else "?" for label in row]
+    values: list[tuple[Tensor, Tensor, Tensor, float]] = []  # (sign, size) of X, of Y
+    exponents: list[tuple[Tensor, Tensor]] = []  # of X, of Y
+    was_exponent = False
+    for before, number in zip([None, *numbers], numbers, strict=False):
+        start = number.pieces[0].position
+        back = ["", "", "", *shown[:start]][-3:]
+        gap = "".join(shown[before.pieces[-1].position + 1 : start]).lower() if before else "?"
+        tight = not shown[start].startswith(" ") and not shown[start].startswith("<")
+        joined = tight and gap in ("e", "e-", "e+") and start - before.pieces[-1].position <= 3
+        is_exponent = joined and not was_exponent
+        mark = back[2].strip(" (=").lower()
+        alone = back[2].lower() == mark
+        is_sign = tight and mark in ("-", "+") and (is_exponent or not alone or not is_operator(back[1]))
+        is_sign = is_sign or (is_exponent and mark in ("e-", "e+"))
+        slot = start - 1 if is_sign else start
+        sign = said_sign(texts, row_logits[slot], tau, construction)
+        X = constructed(texts, row_logits, number, tau, construction)
+        right = torch.tensor(float(MARKS[mark] if is_sign else 1), dtype=torch.float64)
+        if is_exponent:
+            exponents[-1] = (sign * X, right * float(number.value))
+        else:
+            values.append((sign, X, right, float(number.value)))
+            exponents.append((X * 0, right * 0))
+        was_exponent = joined
+    return [
+        (sign * torch.log1p(X * 10**eX) - right * torch.log1p(Y * 10**eY)).abs()
+        for (sign, X, right, Y), (eX, eY) in zip(values, exponents, strict=True)
+    ]
+
+
+def said_sign(texts: Sequence[str], here: Tensor, tau: float, construction: str) -> Tensor:
+    """The sign that the tokens say here: minus signs −1, plus signs and all numbers 1."""
+    signs = {
+        i: MARKS[text.strip(" (=").lower()]
+        for i, text in enumerate(texts)
+        if text.strip(" (=").lower() in MARKS
+    }
+    signs |= {i: 1 for i, text in enumerate(texts) if NUMBER.fullmatch(text) or ORDINAL.fullmatch(text)}
+    z = [here[i] for i in signs]
+    p = torch.softmax(torch.stack(z) / tau, 0)
+    soft = sum(p[k] * sign for k, sign in enumerate(signs.values()))
+    if construction == "soft":
+        return soft
+    best = max(range(len(z)), key=lambda k: z[k].item())
+    return list(signs.values())[best] + (soft - soft.detach())
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, skip: set[tuple[int, int]] = frozenset()) -> Tensor:

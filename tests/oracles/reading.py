@@ -64,6 +64,11 @@ def letter(text: str | None) -> str:
     return "o" if ORDINAL.fullmatch(text) else "." if text == "." else "x"
 
 
+def is_operator(before: str) -> bool:
+    """Whether a sign directly behind this token's text calculates."""
+    return before[-1:].isalnum() or before[-1:] in (")", "]", "}")
+
+
 def read_row(texts: Sequence[str], row: Sequence[int], number_format: str) -> list[Number]:
     """The numbers of one row of label ids over a vocabulary of token texts."""
     shown = [texts[label] if 0 <= label < len(texts) else None for label in row]
