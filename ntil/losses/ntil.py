@@ -18,7 +18,6 @@ from ntil.losses.base import NumberLoss, Term
 from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.signs import find_signs
 from ntil.numbers.spans import NumberFormat, Signs
-from ntil.numbers.vocab import TokenGroup
 
 
 class NTIL(NumberLoss):
@@ -120,11 +119,11 @@ class NTIL(NumberLoss):
         if self.number_format == "decimal":
             return self._number_emd(marginals, spans)
         emd = torch.zeros_like(spans.width, dtype=terms.wide_dtype(spans.width.device))
-        for i, (group, _, _) in enumerate(self.groups()):
+        for i, (group, values, digits) in enumerate(self.groups()):
             inner = torch.arange(group.width - 1, -1, -1, device=emd.device)
-            weighted = terms.digit_emd(marginals[i], label_digits(spans, group)) * terms.position_weight(
-                inner, self.sigma
-            )
+            weighted = terms.digit_emd(
+                marginals[i], label_digits(spans, values, digits)
+            ) * terms.position_weight(inner, self.sigma)
             emd = torch.where(spans.group == i, weighted.sum(-1), emd)
         return emd * terms.position_weight(spans.rank, self.sigma)
 
@@ -136,9 +135,9 @@ class NTIL(NumberLoss):
         digit = spans.value.new_zeros(B, T, slots)
         ordinal = marginals[0].new_zeros(B, T)
         is_decimal = spans.is_number
-        for i, (group, _, _) in enumerate(self.groups()):
+        for i, (group, values, digits) in enumerate(self.groups()):
             here = spans.group == i
-            target = label_digits(spans, group)
+            target = label_digits(spans, values, digits)
             if group.base != 10:
                 ordinal = torch.where(here, terms.digit_emd(marginals[i], target).sum(-1), 0.0)
                 is_decimal = is_decimal & ~here
@@ -218,7 +217,8 @@ class NTIL(NumberLoss):
         return error, written, target, terms.power_of_ten(-spans.lead)
 
 
-def label_digits(spans: Spans, group: TokenGroup) -> Tensor:
-    """[B, T, w] the label's digits where it belongs to `group`; elsewhere some digits in range."""
-    powers = group.base ** torch.arange(group.width - 1, -1, -1, device=spans.value.device)
-    return spans.value.unsqueeze(-1) // powers % group.base
+def label_digits(spans: Spans, values: Tensor, digits: Tensor) -> Tensor:
+    """[B, T, w] the label's digits where it is one of the tokens worth values [K], with digits [K, w]; else some in range."""
+    # Looked up, not divided out: inductor's vectorised integer division stops at lanes that are padding.
+    index = torch.searchsorted(values, spans.value).clamp(max=len(values) - 1)
+    return digits[index]
