@@ -3,8 +3,10 @@
     python -m experiments.launch clock_demo                    every run of conf/experiment/clock_demo.yaml
     python -m experiments.launch clock_demo --list             what would run, and what is done
     python -m experiments.launch clock_demo --jobs 2 seed=0,1,2,3,4 trainer.max_steps=100
+    python -m experiments.launch ablation --missing            only what results/runs.csv has no row of
 
-Stop it at any time, even with kill -9; the same command goes on where it stopped. Words with `=` are Hydra overrides
+Stop it at any time, even with kill -9; the same command goes on where it stopped. A run that another experiment in
+outputs/ has made with the same settings is copied from there. Words with `=` are Hydra overrides
 and replace the grid's axis of the same name. Each run's output goes to outputs/<experiment>/logs/<run>.log.
 """
 
@@ -22,6 +24,8 @@ from experiments.command import guard
 from experiments.pool import Interrupt, Job, run_all
 from experiments.presets import PlannedRun, expand
 from experiments.progress import display, last_step
+from experiments.reuse import same_runs, take_over
+from experiments.store import Store
 from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF
 
@@ -46,6 +50,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--jobs", type=int, metavar="N", help="runs at once (default: GPUs, or cores without one)"
     )
     parser.add_argument("--list", action="store_true", help="show the runs and their state; start nothing")
+    parser.add_argument(
+        "--missing",
+        nargs="?",
+        type=Path,
+        const=Path("results"),
+        metavar="RESULTS",
+        help="leave out the runs that are collected already, by name (default: in results)",
+    )
     return parser.parse_intermixed_args(argv)
 
 
@@ -55,12 +67,19 @@ def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) ->
     if bad := [word for word in arguments.overrides if "=" not in word.lstrip("~")]:
         raise UserError(f"{bad[0]!r} is no override; write key=value. One experiment is launched at a time.")
     runs = expand(arguments.experiment, arguments.overrides, conf)
-    if arguments.list:
-        list_runs(runs)
-        return 0
+    if arguments.missing is not None:
+        runs = not_collected(runs, Store(arguments.missing))
     todo = [run for run in runs if not run.is_done]
+    made = same_runs(todo)
+    if arguments.list:
+        list_runs(runs, made)
+        return 0
     if len(todo) < len(runs):
         print(f"{len(runs) - len(todo)} of {len(runs)} runs are complete already.", file=sys.stderr)
+    taken = {run.name for run in todo if run.name in made and take_over(run, made[run.name])}
+    if taken:
+        print(f"{len(taken)} runs are copies of other experiments' with the same settings.", file=sys.stderr)
+    todo = [run for run in todo if run.name not in taken]
     if not todo:
         return 0
     jobs = min(arguments.jobs or default_jobs(), len(todo))
@@ -70,14 +89,31 @@ def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) ->
         return report(ended, len(todo), interrupt)
 
 
-def list_runs(runs: Sequence[PlannedRun]) -> None:
+def not_collected(runs: Sequence[PlannedRun], store: Store) -> list[PlannedRun]:
+    """The runs that have no row in results/runs.csv; said, since their folders may be elsewhere."""
+    known = {(row["experiment"], row["run"]) for row in store.runs()}
+    missing = [run for run in runs if (run.folder.parent.name, run.name) not in known]
+    if len(missing) < len(runs):
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {store.runs_path}.", file=sys.stderr)
+    return missing
+
+
+def list_runs(runs: Sequence[PlannedRun], made: Mapping[str, Path]) -> None:
     table = Table("run", "state", "folder", box=None, pad_edge=False)
     for run in runs:
-        step = last_step(run.folder)
-        state = "complete" if run.is_done else f"step {step}/{run.steps or '?'}" if step else "to do"
-        table.add_row(run.name, state, str(run.folder))
+        table.add_row(run.name, state(run, made), str(run.folder))
     width = None if sys.stdout.isatty() else 10_000  # a pipe gets whole lines
     Console(width=width, highlight=False).print(table)
+
+
+def state(run: PlannedRun, made: Mapping[str, Path]) -> str:
+    if run.is_done:
+        return "complete"
+    if step := last_step(run.folder):
+        return f"step {step}/{run.steps or '?'}"
+    if source := made.get(run.name):
+        return f"same as {source.parent.name}/{source.name}"
+    return "to do"
 
 
 def cores() -> int:

@@ -25,7 +25,7 @@ from ntil.runs.provenance import provenance
 ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
-FREE_KEYS = ("logger", "paths", "launcher")
+FREE_KEYS = ("logger", "paths", "launcher", "table")
 
 
 class Run:

@@ -1,0 +1,124 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import run_factory
+import yaml
+
+from experiments import launch
+from experiments.folder import read_run
+from experiments.presets import PlannedRun, expand
+from experiments.reuse import recipe, same_runs, take_over
+from experiments.store import Store
+
+AGAIN = """# @package _global_
+experiment_name: again
+trainer: {max_steps: 20}
+hydra: {sweeper: {params: {loss.weight: "1,2", seed: "0"}}}
+table: {title: Another look, rows: loss.weight, baseline: "1", splits: [test], metrics: [exact]}
+"""
+SCORES = {"test": [{"exact": 1.0}, {"exact": 0.0}]}
+
+
+@pytest.fixture
+def again(conf: Path) -> Path:
+    """conf with a preset `again`, whose first run has the settings of demo's CE with seed 0."""
+    (conf / "experiment" / "again.yaml").write_text(AGAIN)
+    return conf
+
+
+def made(run: PlannedRun) -> Path:
+    """The run as train.py leaves it."""
+    outputs = run.folder.parent.parent
+    run_factory.write_run(outputs, SCORES, experiment=run.folder.parent.name, name=run.name)
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(run.config))
+    (run.folder / "checkpoints").mkdir()
+    return run.folder
+
+
+def names(runs: Sequence[PlannedRun]) -> list[str]:
+    return [run.name for run in runs]
+
+
+def test_the_same_settings_under_another_name_are_the_same_recipe(again: Path) -> None:
+    demo, other = expand("demo", ("loss=ce", "seed=0"), again)[0], expand("again", (), again)
+    assert recipe(demo.config) == recipe(other[0].config)
+    assert recipe(demo.config) != recipe(other[1].config)  # loss.weight
+    assert recipe(demo.config) != recipe(expand("demo", ("loss=ce", "seed=1"), again)[0].config)
+
+
+def test_a_complete_run_of_another_experiment_is_copied(again: Path) -> None:
+    source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    runs = expand("again", (), again)
+    assert same_runs(runs) == {runs[0].name: source}
+    assert take_over(runs[0], source)
+    assert runs[0].is_done
+    assert not runs[1].is_done
+    result = read_run(runs[0].folder)
+    assert result.experiment == "again"
+    assert {row["overrides"] for row in result.rows} == {"loss.weight=1"}
+    assert [row["value"] for row in result.rows] == ["0.5"]
+    assert json.loads((runs[0].folder / "provenance.json").read_text())["taken_from"] == f"demo/{source.name}"
+    assert not (runs[0].folder / "checkpoints").exists()
+    assert sorted(path.name for path in runs[0].folder.parent.iterdir()) == [
+        runs[0].name
+    ]  # nothing temporary
+
+
+def test_a_copy_is_no_source_of_copies(again: Path) -> None:
+    source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    runs = expand("again", (), again)
+    take_over(runs[0], source)
+    for file in source.iterdir():
+        if file.is_file():
+            file.unlink()
+    assert same_runs(expand("demo", ("loss=ce", "seed=0"), again)) == {}
+
+
+def test_incomplete_and_unreadable_runs_are_no_sources(again: Path) -> None:
+    source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    (source / "config.yaml").write_text("{")
+    assert same_runs(expand("again", (), again)) == {}
+    (source / "COMPLETE").unlink()
+    assert same_runs(expand("again", (), again)) == {}
+
+
+def test_what_has_been_begun_is_not_replaced(again: Path) -> None:
+    source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    run = expand("again", (), again)[0]
+    run.folder.mkdir(parents=True)
+    (run.folder / "train.jsonl").write_text('{"step": 7}\n')
+    assert not take_over(run, source)
+    assert [path.name for path in run.folder.iterdir()] == ["train.jsonl"]
+
+
+def test_the_launcher_copies_and_says_so(again: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    never = ["/bin/false"]
+    assert launch.main(["again", "loss.weight=1", "--list"], never, again) == 0
+    assert f"same as demo/{source.name}" in capsys.readouterr().out
+    assert launch.main(["again", "loss.weight=1"], never, again) == 0  # nothing was left to train
+    assert "1 runs are copies" in capsys.readouterr().err
+    assert expand("again", ("loss.weight=1",), again)[0].is_done
+
+
+def test_missing_leaves_out_what_is_collected(
+    again: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
+    Store(results).write_runs(read_run(folder).rows)
+    words = ["demo", "--list", "--missing", str(results)]
+    assert launch.main(words, ["/bin/false"], again) == 0
+    said = capsys.readouterr()
+    assert "1 of 4 runs are in" in said.err
+    listed = [line.split()[0] for line in said.out.splitlines()[1:]]
+    assert listed == [name for name in names(expand("demo", (), again)) if name != folder.name]
+
+
+def test_a_tables_looks_do_not_make_a_run_another_one(conf: Path) -> None:
+    run = expand("demo", ("loss=ce", "seed=0"), conf)[0]
+    made(run)
+    preset = conf / "experiment" / "demo.yaml"
+    preset.write_text(preset.read_text().replace("A demonstration", "Another title"))
+    assert expand("demo", ("loss=ce", "seed=0"), conf)[0].is_done
