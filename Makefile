@@ -51,9 +51,8 @@ format: $(TESTABLE)  ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(TESTABLE)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench.csv
+bench: $(TESTABLE)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench*.csv
 	$(RUN) -m experiments.bench
-	$(RUN) -m experiments.bench_step
 
 lock: $(READY)  ## requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile -q pyproject.toml --extra train --extra integrations --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock

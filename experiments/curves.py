@@ -65,7 +65,7 @@ def draw(
         figure.draw_without_rendering()  # the labels are spread by the panels' final heights
         for place, panel in zip(axes, panels, strict=True):
             _label_ends(place, panel, [choice for choice in choices if choice in panel.lines], paint)
-        return [_save(figure, stem, "png"), _save(figure, stem, "svg")]
+        return [save(figure, stem, "png"), save(figure, stem, "svg")]
 
 
 def mean_curve(curves: Sequence["Curve"]) -> "Curve":
@@ -153,7 +153,7 @@ def spread(
     return placed
 
 
-def _save(figure: Figure, stem: Path, kind: str) -> Path:
+def save(figure: Figure, stem: Path, kind: str) -> Path:
     path = stem.with_name(f"{stem.name}.{kind}")
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with atomic_open(path, "wb") as file:

@@ -1,0 +1,74 @@
+"""A figure of results/bench.csv: time and memory of each loss against F.cross_entropy."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.bench.lineup import BASELINE, Setting
+from experiments.curves import STYLE, save
+from ntil.errors import UserError
+
+SHOWN = {  # loss → colour
+    "NTIL": "#D55E00",
+    "CE + NTIL, logits overwritten": "#E69F00",
+    "CE + NTIL": "#D55E00",
+    "CE + NTIL, not fused": "#CC79A7",
+    "ntloss": "#56B4E9",
+    "F.cross_entropy + 0.3 ntloss": "#0072B2",
+    "NTIL as loops": "#4d4d4d",
+}
+SETTINGS = (Setting(8, 256, 32_000, 0.24, "float32", 1), Setting(4, 256, 151_936, 0.24, "float32", 1))
+WIDTH, HEIGHT = 7.0, 2.6  # inches
+
+Row = dict[str, str]
+
+
+def draw(results: Path) -> list[Path]:
+    """Writes results/figures/bench.png and .svg: a row of panels for each of two settings, time and memory."""
+    path = results / "bench.csv"
+    if not path.exists():
+        raise UserError(f"{path} does not exist; `python -m experiments.bench losses` measures it.")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [(setting, mine) for setting in SETTINGS if (mine := [r for r in rows if _is(r, setting)])]
+    if not found:
+        raise UserError(f"{path} has neither of the settings that the figure shows.")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, HEIGHT * len(found)), layout="constrained")
+        axes = figure.subplots(len(found), 2, squeeze=False, sharey=True)
+        for (setting, mine), (time, memory) in zip(found, axes, strict=True):
+            _bars(time, mine, "ratio", f"time, {_name(setting)}")
+            _bars(memory, mine, "memory_ratio", "peak memory beyond the inputs")
+        for place in axes[-1]:
+            place.set_xlabel(f"× {BASELINE}, forward and backward")
+        return [save(figure, results / "figures" / "bench", kind) for kind in ("png", "svg")]
+
+
+def _is(row: Row, setting: Setting) -> bool:
+    return all(str(value) == row[key] for key, value in vars(setting).items())
+
+
+def _name(setting: Setting) -> str:
+    return f"B={setting.batch} T={setting.tokens} V={setting.vocabulary:,}"
+
+
+def _bars(axes: Axes, rows: Sequence[Row], column: str, title: str) -> None:
+    """Horizontal bars on a logarithmic axis, each with its figure; a line at 1."""
+    values = {row["loss"]: float(row[column]) for row in rows if row[column]}
+    names = [name for name in SHOWN if name in {row["loss"] for row in rows}][::-1]
+    axes.axvline(1, color="#4d4d4d", linewidth=0.8)
+    for height, name in enumerate(names):
+        value = values.get(name)
+        if value:  # what takes no memory has no bar on a logarithmic axis
+            axes.barh(height, value - 0.1, left=0.1, color=SHOWN[name], height=0.65)
+        said = "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+        axes.annotate(said, (max(value or 0.1, 0.1), height), (3, 0), textcoords="offset points", va="center")
+    axes.set_xscale("log")
+    axes.set_xlim(0.1, 3 * max([*values.values(), 1]))
+    axes.set_yticks(range(len(names)), names)
+    axes.set_title(title, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,126 @@
+"""Every loss on batches of several sizes, dtypes and threads → results/bench.csv."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import Tensor
+
+from experiments.bench.lineup import BASELINE, LOOPS, Loss, Setting, contestants
+from experiments.bench.measure import (
+    can_weigh,
+    made_by,
+    memory_cells,
+    peak_memory,
+    take_turns,
+    time_cells,
+    write_rows,
+)
+
+SHAPES = ((8, 256, 32_000), (4, 512, 32_000), (4, 256, 151_936))
+SHARES = (0.01, 0.24, 0.5)
+USUAL = (0.24, "float32", 1)
+SETTINGS = (
+    *(Setting(*shape, share, "float32", 1) for shape in SHAPES for share in SHARES),
+    *(Setting(*SHAPES[0], 0.24, dtype, 1) for dtype in ("bfloat16", "float16")),
+    Setting(*SHAPES[0], 0.24, "float32", 2),
+)
+WITH_LOOPS = (Setting(*SHAPES[0], *USUAL), Setting(*SHAPES[2], *USUAL))
+
+
+def measure(
+    settings: Sequence[Setting], repeats: int, device: str, out: Path, weigh: bool, loops: bool
+) -> list[dict[str, Any]]:
+    """Rows of all settings, written after each."""
+    found: list[dict[str, Any]] = []
+    # Memory does not depend on the share of digits: once a shape and dtype is enough.
+    weighed: dict[Setting, dict[str, float]] = {}
+    with Progress(console=Console(stderr=True)) as progress:
+        for setting in settings:
+            lineup = contestants(setting.vocabulary, loops and setting in WITH_LOOPS)
+            bar = progress.add_task(setting.title, total=len(lineup) * (repeats + 1))
+            seconds = time_all(setting, lineup, repeats, device, partial(progress.advance, bar))
+            shape = replace(setting, digit_share=0.24, threads=1)
+            if shape not in weighed:
+                names = [name for name in lineup if name != LOOPS] if weigh and can_weigh(device) else []
+                weighed[shape] = {
+                    name: peak_memory(__name__, device, name=name, **asdict(shape)) for name in names
+                }
+            found += rows(setting, seconds, weighed[shape], device)
+            write_rows(out, found)
+    return found
+
+
+def time_all(
+    setting: Setting, lineup: dict[str, Loss], repeats: int, device: str, tick: Callable[[], None]
+) -> dict[str, list[float]]:
+    """Seconds of each contestant in each turn."""
+    torch.set_num_threads(setting.threads)
+    base, labels = setting.inputs(device)
+
+    def job(name: str, loss: Loss) -> float:
+        return once(loss, base.clone() if "overwritten" in name else base.detach(), labels)
+
+    jobs = {name: partial(job, name, loss) for name, loss in lineup.items()}
+    return take_turns(jobs, repeats, tick)
+
+
+def once(loss: Loss, logits: Tensor, labels: Tensor) -> float:
+    """Seconds of one forward and backward."""
+    logits.requires_grad_()
+    _wait(logits)
+    start = time.perf_counter()
+    loss(logits, labels).backward()
+    _wait(logits)
+    return time.perf_counter() - start
+
+
+def _wait(tensor: Tensor) -> None:
+    if tensor.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def work(name: str, device: str, **setting: Any) -> Callable[[], object]:
+    """One forward and backward, for `measure.peak_memory`."""
+    chosen = Setting(threads=1, **setting)
+    loss = contestants(chosen.vocabulary)[name]
+    # The allocator and the kernels warm up on another, small batch.
+    once(loss, *replace(chosen, batch=1, tokens=8, digit_share=0.5).inputs(device))
+    logits, labels = chosen.inputs(device)
+    return partial(once, loss, logits, labels)
+
+
+def rows(
+    setting: Setting, seconds: dict[str, list[float]], memory: dict[str, float], device: str
+) -> Iterator[dict[str, Any]]:
+    """The lines of bench.csv for one setting."""
+    for name, values in seconds.items():
+        yield {
+            **asdict(setting),
+            "loss": name,
+            **time_cells(values, seconds[BASELINE]),
+            **memory_cells(memory.get(name), memory.get(BASELINE)),
+            **made_by(len(values), device),
+            "ntloss": version("ntloss") if "ntloss" in seconds else "",
+        }
+
+
+def show(found: Sequence[dict[str, Any]]) -> None:
+    """A table for each setting."""
+    for title, group in itertools.groupby(found, lambda row: Setting(*list(row.values())[:6]).title):
+        table = Table("loss", "ms", "× CE (lowest – highest)", "peak MB", "× CE", title=title)
+        for row in group:
+            spread = f"{row['ratio']} ({row['ratio_low']} – {row['ratio_high']})"
+            table.add_row(
+                *map(str, (row["loss"], row["milliseconds"], spread, row["peak_mb"], row["memory_ratio"]))
+            )
+        Console().print(table)
