@@ -20,7 +20,7 @@ $(READY): pyproject.toml requirements.lock
 	@touch $@
 
 $(TESTABLE): $(READY)
-	$(INSTALL) -e '.[train,integrations,dev]'
+	$(INSTALL) -e '.[train,slurm,integrations,dev]'
 	@touch $@
 
 demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
@@ -55,7 +55,7 @@ bench: $(TESTABLE)  ## time and memory of the losses against F.cross_entropy and
 	$(RUN) -m experiments.bench
 
 lock: $(READY)  ## requirements.lock again from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml --extra train --extra integrations --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
+	uv pip compile -q pyproject.toml --extra train --extra slurm --extra integrations --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
 
 clean:  ## remove the environment and caches; never data/ or outputs/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -184,6 +184,14 @@ def test_headers_show_their_own_choice() -> None:
             assert re.search(rf"{group}={choice}\b|launch {choice}\b", head), f"{group}/{choice}"
 
 
+def test_slurm_jobs_resume_after_their_time_limit() -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    launcher = composed("hydra/launcher=slurm", "hydra.launcher.partition=gpu").hydra.launcher
+    assert launcher._target_.endswith("SlurmLauncher")
+    assert (launcher.partition, launcher.gpus_per_node) == ("gpu", 1)
+    assert launcher.max_num_timeout > 0
+
+
 def test_no_path_is_written_into_a_config() -> None:
     for name in FILES:
         text = (CONF / name).read_text(encoding="utf-8")
