@@ -26,11 +26,13 @@ $(TESTABLE): $(READY)
 demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory table NAME=clock_demo
 
-table: $(READY)  ## one experiment: make table NAME=clock_demo
-	$(RUN) -m experiments.launch $(NAME)
-	$(RUN) -m experiments.collect --experiment $(NAME)
-	$(RUN) -m experiments.plots $(NAME)
-	$(RUN) -m experiments.tables $(NAME)
+TABLE = $(if $(wildcard conf/experiment/$(NAME)_table.yaml),$(NAME)_table,$(NAME))
+
+table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablation, …)
+	$(RUN) -m experiments.launch $(TABLE)
+	$(RUN) -m experiments.collect --experiment $(TABLE)
+	$(RUN) -m experiments.plots $(TABLE)
+	$(RUN) -m experiments.tables $(TABLE)
 
 tables: $(READY)  ## all tables and figures again from results/
 	$(RUN) -m experiments.tables
