@@ -33,27 +33,38 @@ def lightness_gap(clock):
     return abs(lab(fade(clock.ink, clock.contrast))[0] - lab(fade(clock.dial, clock.contrast))[0])
 
 
+def check(clock, style):
+    """The clock can be read: two hands that differ, dark enough on their dial, all inside the picture."""
+    hour, minute = (
+        hand for hand in clock.hands if hand.shape == clock.meta["hands"] and hand.colour == clock.ink
+    )
+    assert hour.length <= minute.length * style.hands.length_ratio + 1e-9
+    assert minute.width <= hour.width * style.hands.width_ratio + 1e-9
+    seen = difference(fade(hour.colour, clock.contrast), fade(clock.dial, clock.contrast))
+    assert seen >= style.hands.contrast
+    assert lightness_gap(clock) >= style.hands.contrast / 2
+    assert clock.noise <= seen / 5 + 1e-9
+    for other in clock.hands:
+        if other not in (hour, minute):
+            assert other.width <= minute.width / 2 + 1e-9
+            assert difference(other.colour, clock.ink) >= 25
+    corners = clock.placement.project(outline(clock.shape))
+    assert corners.min() >= 0
+    assert corners.max() <= 1
+    if clock.ticks == clock.numerals == "none":
+        assert clock.placement.frontal
+
+
 def test_every_clock_is_readable(level, clocks):
-    style = level.style
     for clock in (clock for split in clocks.values() for clock in split):
-        hour, minute = (
-            hand for hand in clock.hands if hand.shape == clock.meta["hands"] and hand.colour == clock.ink
-        )
-        assert hour.length <= minute.length * style.hands.length_ratio + 1e-9
-        assert minute.width <= hour.width * style.hands.width_ratio + 1e-9
-        seen = difference(fade(hour.colour, clock.contrast), fade(clock.dial, clock.contrast))
-        assert seen >= style.hands.contrast
-        assert lightness_gap(clock) >= style.hands.contrast / 2
-        assert clock.noise <= seen / 5 + 1e-9
-        for other in clock.hands:
-            if other not in (hour, minute):
-                assert other.width <= minute.width / 2 + 1e-9
-                assert difference(other.colour, clock.ink) >= 25
-        corners = clock.placement.project(outline(clock.shape))
-        assert corners.min() >= 0
-        assert corners.max() <= 1
-        if clock.ticks == clock.numerals == "none":
-            assert clock.placement.frontal
+        check(clock, level.style)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_thousand_clocks_are_readable(level):
+    for index in range(10_000):
+        check(draw_parameters(level, "train", index), level.style)
 
 
 def test_factors_vary(clocks):
