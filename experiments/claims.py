@@ -80,10 +80,10 @@ def page(claims: Sequence[Mapping[str, Any]], store: Store, conf: Path = ROOT_CO
     """The Markdown of docs/paper_index.md."""
     lines = [_line(claim, store, conf) for claim in claims]
     rows = [
-        f"| {line.claim} | {line.published} | `{line.command}` | {'<br>'.join(line.results)} | {line.verdict} |"
+        _row(line.claim, line.published, f"`{line.command}`", "<br>".join(line.results), line.verdict)
         for line in lines
     ]
-    held = sum(line.verdict.startswith("holds") for line in lines)
+    held = sum(line.verdict == "holds" for line in lines)
     untested = sum(line.verdict == NOT_RUN for line in lines)
     return "\n".join(
         [
@@ -106,6 +106,10 @@ def page(claims: Sequence[Mapping[str, Any]], store: Store, conf: Path = ROOT_CO
             "",
         ]
     )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _line(claim: Mapping[str, Any], store: Store, conf: Path) -> Line:
