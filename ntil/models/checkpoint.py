@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from ntil.errors import UserError
+from ntil.models.convert.recognise import commands, recognise
 from ntil.models.families import Family, family_of
 from ntil.models.published import PublishedAdapter
 from ntil.models.settings import ModelSettings
@@ -103,10 +104,11 @@ def _check_layout(settings: ModelSettings, family: Family, source: str, where: d
     found = config.get("model_type")
     if found == family.model_type:
         return
-    if family.converted and ("mm_vision_tower" in config or found == "baichuan"):
+    if family.converted and recognise(config) == settings.family:
+        hub_id = settings.hub_id if source == settings.hub_id else None
         raise UserError(
             f"{source} has the published layout of {Path(settings.hub_id).name}, which transformers has no class for "
-            f"({found}), and which is not converted here yet. model.local_folder takes a checkpoint of {family.model_type!r}."
+            f"({found}). Convert it once, and name the result:{commands(source, settings.name, hub_id)}"
         )
     raise UserError(
         f"{source} is a checkpoint of {found!r}, and model={settings.name} is {family.model_type!r}."

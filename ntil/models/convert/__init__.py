@@ -1,0 +1,108 @@
+"""From the layouts in which Yi-VL and Baichuan2 were published to ones that transformers reads without remote code."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from ntil.errors import UserError
+from ntil.models.convert import baichuan2, yivl
+from ntil.models.convert.plan import Conversion, Source, check
+from ntil.models.convert.recognise import read_config, recognise
+from ntil.models.convert.shards import ShardWriter, stored, weight_files
+
+__all__ = ["convert", "recognise"]
+
+WRONG_SIZES = (
+    *(StrictDataclassError, ValueError, TypeError, KeyError),
+    *(AttributeError, ArithmeticError, RuntimeError),
+)
+PLANS = {"baichuan2": baichuan2.plan, "yivl": yivl.plan}
+
+
+def convert(source: Path, out: Path, family: str | None = None) -> str:
+    """The checkpoint in `source` into the new folder `out`, whole or not at all; returns its family."""
+    if not (source / "config.json").is_file():
+        raise UserError(f"{source} holds no config.json; name the folder of a downloaded checkpoint.")
+    if out.exists():
+        raise UserError(f"{out} exists already; name a new folder.")
+    published = read_config(source / "config.json")
+    family = _family(source, published, family)
+    conversion = _plan(source, published, family)
+    for part in conversion.sources:
+        check(part)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        conversion.config.save_pretrained(temporary)
+        conversion.tokenizer.save_pretrained(temporary)
+        _write(conversion.sources, temporary)
+        temporary.rename(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return family
+
+
+def _family(source: Path, published: dict[str, Any], wanted: str | None) -> str:
+    found = recognise(published)
+    if found is None:
+        raise UserError(
+            f"{source} has model_type {published.get('model_type')!r} and no mm_vision_tower: it is in neither Yi-VL's nor "
+            "Baichuan2's published layout. Other families, and what was converted already, load as they are."
+        )
+    if wanted not in (None, found):
+        raise UserError(f"{source} has the published layout of {found}, not of {wanted}.")
+    return found
+
+
+def _plan(source: Path, published: dict[str, Any], family: str) -> Conversion:
+    try:
+        return PLANS[family](source, published)
+    except WRONG_SIZES as error:
+        raise UserError(
+            f"no model of {family} can be built from the configuration in {source}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _write(sources: list[Source], folder: Path) -> None:
+    """Convert tensor by tensor; the bar counts the bytes read."""
+    files = [(source, file) for source in sources for file in weight_files(source.folder)]
+    writer = ShardWriter(folder)
+    columns = (
+        TextColumn("converting"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=sum(file.stat().st_size for _, file in files))
+        done = 0
+        for source, file in files:
+            for found in stored(file):
+                if (part := source.parts.get(found.name)) is None:
+                    continue
+                tensor = found.read()
+                if not tensor.is_floating_point():
+                    raise UserError(
+                        f"{file}: {found.name} is {tensor.dtype}; quantised weights are not converted."
+                    )
+                for name, value in part.convert(tensor).items():
+                    writer.add(name, value)
+                progress.advance(task, tensor.nbytes)
+            done += file.stat().st_size
+            progress.update(task, completed=done)
+        writer.close()
