@@ -6,6 +6,7 @@ nan) is left out, as in the metric itself; for precision and its like, of what e
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ntil.errors import UserError
 
 Array = NDArray[np.float64]
+Draws = NDArray[np.unsignedinteger]
 
 REPLICATES = 10_000
 SEED = 20_250_513
@@ -102,19 +104,15 @@ def bootstrap(ours: Array | Sums, baseline: Array | Sums, replicates: int, seed:
     """[replicates] differences of the metric, one for each draw of seeds and items."""
     ours, baseline = Sums.of(ours), Sums.of(baseline)
     seeds, items = ours.above.shape
-    random = np.random.default_rng(seed)
     above = np.concatenate([ours.above, baseline.above]).T  # [items, 2·seeds]
     below = np.concatenate([ours.below, baseline.below]).T
     result = []
-    step = max(1, _CHUNK // items)
-    for start in range(0, replicates, step):
-        count = min(step, replicates - start)
-        item_weight = _draws(random, count, items)
+    for item_draws, seed_draws in _weights(replicates, seed, seeds, items):
+        item_weight, seed_weight = item_draws.astype(float), seed_draws.astype(float)
         # A draw may hold nothing to divide by: nan, left out of the interval.
         with np.errstate(invalid="ignore", divide="ignore"):
             means = (item_weight @ above) / (item_weight @ below)
         differences = means[:, :seeds] - means[:, seeds:]
-        seed_weight = _draws(random, count, seeds)
         # A seed that was not drawn has no say, not even as 0 · nan.
         result.append(np.where(seed_weight > 0, seed_weight * differences, 0.0).sum(axis=1) / seeds)
     # Equal runs must differ by 0, not by the last bit of a sum.
@@ -135,8 +133,18 @@ def verdict(low: float, high: float, better: str) -> str:
     return "better" if (low > 0) == (better == "higher") else "worse"
 
 
-def _draws(random: np.random.Generator, replicates: int, size: int) -> Array:
+@lru_cache(maxsize=2)
+def _weights(replicates: int, seed: int, seeds: int, items: int) -> list[tuple[Draws, Draws]]:
+    """How often each item and each seed was drawn, in chunks. Kept, since all columns of a table draw the same ones."""
+    random = np.random.default_rng(seed)
+    step = max(1, _CHUNK // items)
+    counts = [min(step, replicates - start) for start in range(0, replicates, step)]
+    return [(_draws(random, count, items), _draws(random, count, seeds)) for count in counts]
+
+
+def _draws(random: np.random.Generator, replicates: int, size: int) -> Draws:
     """[replicates, size]: how often each of `size` things was drawn in `size` draws with replacement."""
     drawn = random.integers(size, size=(replicates, size))
     drawn += np.arange(replicates)[:, None] * size
-    return np.bincount(drawn.ravel(), minlength=replicates * size).reshape(replicates, size).astype(float)
+    counts = np.bincount(drawn.ravel(), minlength=replicates * size).reshape(replicates, size)
+    return counts.astype(np.min_scalar_type(size))
