@@ -4,9 +4,10 @@
     python -m experiments.collect --experiment clock_demo
     python -m experiments.collect --outputs /data/outputs --results results
 
-Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores) and
-results/curves/<experiment>.csv. A run that is read replaces its earlier rows; rows of runs that are not in outputs/ (or
-cannot be used) stay. Incomplete or damaged folders are named with the reason and left out.
+Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores), results/curves/<experiment>.csv,
+results/errors/<experiment>.csv (wrong digits and calibration) and small pictures of some predictions in
+results/gallery/. A run that is read replaces its earlier rows; rows of runs that are not in outputs/ (or cannot be used)
+stay. Incomplete or damaged folders are named with the reason and left out.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from experiments.command import guard
 from experiments.folder import BrokenRunError, RunResult, read_run
+from experiments.gallery import update_galleries
 from experiments.store import Store
 from ntil.errors import UserError, did_you_mean
 
@@ -50,6 +52,8 @@ def collect(outputs: Path, results: Path, experiment: str | None = None) -> int:
             f"{what} in {outputs / experiment if experiment else outputs}; results are unchanged."
         )
     merge(Store(results), found)
+    for reason in update_galleries(Store(results), found):
+        print(reason)
     experiments = sorted({run.experiment for run in found})
     print(
         f"{len(found)} runs of {', '.join(experiments)} → {Store(results).runs_path}, {len(broken)} left out"
@@ -96,6 +100,9 @@ def merge(store: Store, runs: Sequence[RunResult]) -> None:
         store.write_scores(experiment, scores + [row for run in mine for row in run.scores])
         curves = [row for row in store.curves(experiment) if row["run"] not in fresh]
         store.write_curves(experiment, curves + [row for run in mine for row in run.curves])
+        errors = [row for row in store.errors(experiment) if row["run"] not in fresh]
+        if errors := errors + [row for run in mine for row in run.errors]:
+            store.write_errors(experiment, errors)
     fresh_runs = {(run.experiment, run.run) for run in runs}
     kept = [row for row in store.runs() if (row["experiment"], row["run"]) not in fresh_runs]
     store.write_runs(kept + [row for run in runs for row in run.rows])

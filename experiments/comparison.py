@@ -86,8 +86,7 @@ class TableRow:
 
     @property
     def label(self) -> str:
-        name = labels.label(self.value)
-        return f"{name} ({self.group})" if self.group else name
+        return labels.row_label(self.value, self.group)
 
 
 @dataclass(frozen=True)

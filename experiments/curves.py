@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 3.4  # inches; half a page of text
 TALL, LOW = 1.7, 1.35  # a panel's height in inches: up to two of them, more of them
 LABEL_GAP = 0.15  # between two labels, in inches
+FEW_DECADES = 2.5  # from which on a logarithmic axis marks powers of ten alone
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
     "font.size": 8,
@@ -78,7 +79,7 @@ def mean_curve(curves: Sequence["Curve"]) -> "Curve":
 def _panel(axes: Axes, panel: "Panel", choices: Sequence[str], paint: Mapping[str, str]) -> None:
     if panel.logarithmic:
         axes.set_yscale("log", nonpositive="mask")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(panel) < FEW_DECADES else (1,)))
         axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.yaxis.set_minor_locator(NullLocator())
     width = 1.6 if len(choices) <= 5 else 1.1
@@ -94,6 +95,13 @@ def _panel(axes: Axes, panel: "Panel", choices: Sequence[str], paint: Mapping[st
     axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.margins(x=0.02)
+
+
+def _decades(panel: "Panel") -> float:
+    """How many powers of ten lie between the panel's smallest and largest value that a logarithmic axis can show."""
+    values = [value for lines in panel.lines.values() for curve in lines for _, value in curve]
+    shown = [value for value in values if math.isfinite(value) and value > 0]
+    return math.log10(max(shown) / min(shown)) if shown else 0.0
 
 
 def _points(curve: "Curve") -> tuple[list[float], list[float]]:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from experiments.errors import error_rows
 from ntil.data.task import contribution
 from ntil.errors import UserError
 from ntil.io import read_json, read_jsonl
@@ -46,6 +47,8 @@ class RunResult:
     rows: list[dict[str, str]]  # one for each split and metric: runs.csv
     scores: list[dict[str, str]]  # one for each evaluated item: scores/<experiment>.csv.gz
     curves: list[dict[str, str]]  # one for each logged step and value: curves/<experiment>.csv
+    errors: list[dict[str, str]]  # counts over the predictions: errors/<experiment>.csv
+    folder: Path
 
 
 def read_run(folder: Path) -> RunResult:
@@ -83,6 +86,10 @@ def _read(folder: Path) -> RunResult:
         rows=[common | row for row in _metric_rows(results)],
         scores=[{"run": folder.name} | row for row in _score_rows(items, results["splits"])],
         curves=[{"run": folder.name} | row for row in _curve_rows(logged)],
+        errors=[
+            {"run": folder.name} | row for row in error_rows(items, results["task"], [*results["splits"]])
+        ],
+        folder=folder,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from experiments.comparison import Column, Comparison, Entry
 from experiments.labels import label
 from experiments.published import Published
-from experiments.statistics import Difference
+from experiments.statistics import Difference, Summary
 
 MISSING = "–"
 
@@ -32,7 +32,7 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
     for split in table.spec.splits:
         indices = [index for index, column in enumerate(table.columns) if column.split == split]
         found += [_scores(table, split, indices, published), _differences(table, split, indices)]
-    return [grid for grid in [*found, _published(table, published)] if grid is not None]
+    return [grid for grid in [*found, published_grid(table, published)] if grid is not None]
 
 
 def number(value: float | None, digits: int, sign: bool = False) -> str:
@@ -43,9 +43,8 @@ def number(value: float | None, digits: int, sign: bool = False) -> str:
     return zero if text.lstrip("+-") == zero else text.replace("-", "−")
 
 
-def score_text(entry: Entry, digits: int) -> str:
+def summary_text(summary: Summary, digits: int) -> str:
     """0.870 ± 0.012 (3); one seed has no deviation: 0.870 ± – (1)."""
-    summary = entry.summary
     if summary.mean is None:
         return MISSING
     return f"{number(summary.mean, digits)} ± {number(summary.sd, digits)} ({summary.count})"
@@ -66,8 +65,8 @@ def _scores(table: Comparison, split: str, indices: list[int], published: Publis
         heads.append(column.title)
         for cells, row in zip(rows, table.rows, strict=True):
             entry = row.entries[index]
-            cells.append(Cell(score_text(entry, column.digits), entry.best))
-        if published is not None and _stands_beside(table, column, published):
+            cells.append(Cell(summary_text(entry.summary, column.digits), entry.best))
+        if published is not None and stands_beside(table, column, published):
             heads.append(f"published, {published.beside}: {column.title}")
             for cells, row in zip(rows, table.rows, strict=True):
                 value = published.value(published.beside, row.value, column.metric)
@@ -75,7 +74,7 @@ def _scores(table: Comparison, split: str, indices: list[int], published: Publis
     return Grid(f"Scores on {split}", tuple(heads), tuple(tuple(cells) for cells in rows))
 
 
-def _stands_beside(table: Comparison, column: Column, published: Published) -> bool:
+def stands_beside(table: Comparison, column: Column, published: Published) -> bool:
     """The paper has one test set, so its value stands beside the first split only."""
     return column.split == table.spec.splits[0] and column.metric in published.printed_as
 
@@ -96,7 +95,7 @@ def _difference_cell(entry: Entry, column: Column) -> Cell:
     return Cell(difference_text(entry.difference, column.digits))
 
 
-def _published(table: Comparison, published: Published | None) -> Grid | None:
+def published_grid(table: Comparison, published: Published | None) -> Grid | None:
     if published is None:
         return None
     columns = {column.metric: column for column in table.columns if column.metric in published.printed_as}

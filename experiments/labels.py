@@ -32,6 +32,11 @@ def label(choice: str) -> str:
     return LOSSES[choice][0] if choice in LOSSES else choice
 
 
+def row_label(choice: str, group: str) -> str:
+    """CE, or CE (model=tiny) where a table has several groups of runs."""
+    return f"{label(choice)} ({group})" if group else label(choice)
+
+
 def colours(choices: Sequence[str]) -> dict[str, str]:
     """A colour for each choice; the same loss has the same one in every figure."""
     spare = [choice for choice in choices if choice not in LOSSES]

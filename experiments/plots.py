@@ -1,12 +1,14 @@
 """Draw the figures of experiments from results/ alone: learning curves, or metrics over a swept setting.
 
-    python -m experiments.plots                     every experiment with curves in results/
+    python -m experiments.plots                     every experiment in results/
     python -m experiments.plots clock_demo
 
 Writes results/figures/<experiment>_validation and _training as .png and .svg: a thin line for each seed, a thick one for
 the mean over seeds at the steps that all seeds have, a colour for each loss (the same in every figure). Parts of the
 training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets one figure instead,
-<experiment>_along, of its metrics over that setting. Made for half a page's width.
+<experiment>_along, of its metrics over that setting. <experiment>_errors shows how far off the answers are and which digits
+are wrong, <experiment>_calibration how often digits are right that were written with a certain probability (hollow: under 20
+of them). Made for half a page's width.
 """
 
 import argparse
@@ -16,9 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.analysis import analyse
 from experiments.command import guard
 from experiments.comparison import TableSpec, row_groups, row_value
 from experiments.curves import Abscissa, draw
+from experiments.error_plots import draw_calibration, draw_errors
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean
@@ -52,9 +56,7 @@ def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "experiments", nargs="*", metavar="NAME", help="experiments (default: all with curves)"
-    )
+    parser.add_argument("experiments", nargs="*", metavar="NAME", help="experiments (default: all)")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
     )
@@ -75,7 +77,7 @@ def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     written = [path for name in names or collected for path in write_figures(store, name, conf)]
     if not written:
         raise UserError(
-            f"{results} holds no curves; `python -m experiments.collect` reads them from outputs/."
+            f"{results} holds no curves and no errors; `python -m experiments.collect` reads them from outputs/."
         )
     for path in written:
         print(path)
@@ -89,12 +91,12 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
     key = spec.rows if spec else "loss"
     rows, curves = store.runs(name), _curves(store.curves(name))
     order = [*([spec.baseline] if spec else []), *grid_values(name, key, conf)]
+    written = error_figures(store, name, spec, order) if spec else []
     labels = {row["metric"]: (row["label"], row["unit"], row["better"]) for row in rows}
     if spec and spec.along:
         panels, ticks = along_panels(spec, spec.along, rows, labels)
         abscissa = Abscissa(ALONG.get(spec.along, spec.along), ticks)
-        return draw(store.root / "figures" / f"{name}_along", panels, order, abscissa) if panels else []
-    written = []
+        return written + (draw(store.figures / f"{name}_along", panels, order, abscissa) if panels else [])
     for group, members in row_groups({row["run"]: row for row in rows}, key).items():
         suffix = "-" + re.sub(r"[^\w.=-]+", "_", group) if group else ""
         lines = {value: list(seeds.values()) for value, seeds in members.items()}
@@ -103,9 +105,19 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
             ("training", training_panels(lines, curves)),
         ):
             if panels:
-                stem = store.root / "figures" / f"{name}_{kind}{suffix}"
+                stem = store.figures / f"{name}_{kind}{suffix}"
                 written += draw(stem, panels, order)
     return written
+
+
+def error_figures(store: Store, name: str, spec: TableSpec, order: Sequence[str]) -> list[Path]:
+    found = analyse(name, spec, store, order)
+    if found is None:
+        return []
+    stem = store.figures / name
+    return draw_errors(stem.with_name(f"{name}_errors"), found, order) + draw_calibration(
+        stem.with_name(f"{name}_calibration"), found, order
+    )
 
 
 def along_panels(

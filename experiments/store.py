@@ -3,6 +3,8 @@
 runs.csv                       long format: a row for each run, split and metric
 scores/<experiment>.csv.gz     a row for each run, split and test item, a column for each metric
 curves/<experiment>.csv        a row for each run, logged step and logged value
+errors/<experiment>.csv        a row for each run, split, kind of count and bin (experiments.errors)
+gallery/<experiment>.csv       a row for each picture of a prediction in gallery/<experiment>/ (experiments.gallery)
 """
 
 import csv
@@ -45,6 +47,8 @@ RUN_COLUMNS = (
 )
 SCORE_KEYS = ("run", "split", "item")
 CURVE_COLUMNS = ("run", "step", "key", "value")
+ERROR_COLUMNS = ("run", "split", "kind", "bin", "count", "right", "confidence")
+GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "text", "error", "picture")
 
 
 class Store:
@@ -57,11 +61,25 @@ class Store:
     def runs_path(self) -> Path:
         return self.root / "runs.csv"
 
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
     def scores_path(self, experiment: str) -> Path:
         return self.root / "scores" / f"{experiment}.csv.gz"
 
     def curves_path(self, experiment: str) -> Path:
         return self.root / "curves" / f"{experiment}.csv"
+
+    def errors_path(self, experiment: str) -> Path:
+        return self.root / "errors" / f"{experiment}.csv"
+
+    def gallery_path(self, experiment: str) -> Path:
+        return self.root / "gallery" / f"{experiment}.csv"
 
     def runs(self, experiment: str | None = None) -> list[Row]:
         """Rows of runs.csv, of one experiment or of all; [] where the file does not exist."""
@@ -73,6 +91,12 @@ class Store:
 
     def curves(self, experiment: str) -> list[Row]:
         return _read(self.curves_path(experiment), required=CURVE_COLUMNS)
+
+    def errors(self, experiment: str) -> list[Row]:
+        return _read(self.errors_path(experiment), required=ERROR_COLUMNS)
+
+    def gallery(self, experiment: str) -> list[Row]:
+        return _read(self.gallery_path(experiment), required=GALLERY_COLUMNS)
 
     def experiments(self) -> list[str]:
         return sorted({row["experiment"] for row in self.runs()})
@@ -88,6 +112,15 @@ class Store:
     def write_curves(self, experiment: str, rows: Iterable[Row]) -> None:
         ordered = sorted(rows, key=lambda row: (row["run"], int(row["step"]), row["key"]))
         _write(self.curves_path(experiment), CURVE_COLUMNS, ordered)
+
+    def write_errors(self, experiment: str, rows: Iterable[Row]) -> None:
+        """Bins stay in the order they come in, which is that of their size or place."""
+        ordered = sorted(rows, key=lambda row: (row["run"], row["split"], row["kind"]))
+        _write(self.errors_path(experiment), ERROR_COLUMNS, ordered)
+
+    def write_gallery(self, experiment: str, rows: Iterable[Row]) -> None:
+        """The rows stay in order: a loss's worst predictions first."""
+        _write(self.gallery_path(experiment), GALLERY_COLUMNS, rows)
 
 
 def _run_order(row: Row) -> tuple[object, ...]:

@@ -23,15 +23,15 @@ def digits_right(found: str, truth: str) -> float:
 
     Digits are aligned at the point; the sign is a place of its own; a place that only one of them has counts as wrong.
     """
-    ours, theirs = _places(found), _places(truth)
+    ours, theirs = places(found), places(truth)
     every = ours.keys() | theirs.keys()
     return sum(ours.get(place) == theirs.get(place) for place in every) / len(every)
 
 
-def _places(text: str) -> dict[int | str, str]:
+def places(text: str) -> dict[int | str, str]:
     """Power of ten → digit, and "sign" → "+" or "-"."""
     sign = "-" if text.startswith("-") else "+"
     whole, _, fraction = text.lstrip("+-").partition(".")
-    places: dict[int | str, str] = {"sign": sign}
-    places |= {power: digit for power, digit in enumerate(reversed(whole))}
-    return places | {-1 - place: digit for place, digit in enumerate(fraction)}
+    found: dict[int | str, str] = {"sign": sign}
+    found |= {power: digit for power, digit in enumerate(reversed(whole))}
+    return found | {-1 - place: digit for place, digit in enumerate(fraction)}

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import fixtures
 import pytest
 
 from experiments.presets import PlannedRun, expand
+
+workplace, finished = fixtures.workplace, fixtures.finished
 
 TRAIN = """
 defaults:

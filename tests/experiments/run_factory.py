@@ -34,8 +34,13 @@ def write_run(
     config: Mapping[str, Any] | None = None,
     curves: Sequence[Mapping[str, Any]] | None = None,
     metrics: Mapping[str, tuple[Mapping[str, Any], Mapping[str, float | None]]] | None = None,
+    task: str = "clock",
+    answers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> Path:
-    """A complete run; returns its folder. metrics: name → (how it is read, its value by split), beside the means."""
+    """A complete run; returns its folder. metrics: name → (how it is read, its value by split), beside the means.
+
+    answers: by split, what is to stand in each item's line (see `said`).
+    """
     run = name or ",".join([f"clock-{model}-{loss}-seed{seed}", *overrides])
     folder = outputs / experiment / run
     folder.mkdir(parents=True)
@@ -52,7 +57,7 @@ def write_run(
     typed = [f"experiment={experiment}", f"loss={loss}", f"seed={seed}", *overrides]
     (folder / "overrides.yaml").write_text(yaml.safe_dump(typed))
     dump(folder / "provenance.json", _provenance(seed, commit, data))
-    results = _metrics(scores)
+    results = _metrics(scores) | {"task": task}
     for metric, (about, values) in (metrics or {}).items():
         results["metrics"][metric] = METRICS["exact"] | {"label": metric} | dict(about)
         for split, value in values.items():
@@ -67,6 +72,7 @@ def write_run(
             "parsed": None,
             "scores": row,
             "meta": {},
+            **(answers[split][index] if answers else {}),
         }
         for split, rows in scores.items()
         for index, row in enumerate(rows)
@@ -77,6 +83,17 @@ def write_run(
     )
     (folder / "COMPLETE").touch()
     return folder
+
+
+def said(answer: str, text: str, *tokens: tuple[str, float]) -> dict[str, Any]:
+    """The truth, what was written, and its tokens with their probabilities (one token for each letter if none are given)."""
+    pieces = tokens or tuple((letter, 1.0) for letter in text)
+    return {
+        "answer": answer,
+        "text": text,
+        "tokens": [token for token, _ in pieces],
+        "probabilities": [probability for _, probability in pieces],
+    }
 
 
 def dump(path: Path, value: Any) -> None:

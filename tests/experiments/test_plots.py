@@ -31,7 +31,7 @@ def test_figures_come_from_results_alone_and_are_the_same_each_time(
     assert main(["demo", "--results", str(results)], conf) == 0
     before = digests(results)
     assert set(before) == {
-        f"demo_{kind}.{ending}" for kind in ("validation", "training") for ending in ("png", "svg")
+        f"demo_{kind}.{ending}" for kind in ("errors", "validation", "training") for ending in ("png", "svg")
     }
     assert main(["--results", str(results)], conf) == 0
     assert digests(results) == before
