@@ -33,10 +33,14 @@ table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablati
 	$(RUN) -m experiments.collect --experiment $(TABLE)
 	$(RUN) -m experiments.plots $(TABLE)
 	$(RUN) -m experiments.tables $(TABLE)
+	$(RUN) -m experiments.claims
+	$(RUN) -m experiments.report
 
-tables: $(READY)  ## all tables and figures again from results/
+tables: $(READY)  ## all tables, figures and results/index.html again from results/
 	$(RUN) -m experiments.tables
 	$(RUN) -m experiments.plots
+	$(RUN) -m experiments.claims
+	$(RUN) -m experiments.report
 
 test: $(TESTABLE)  ## the tests that take a few minutes
 	$(RUN) -m pytest -q -n auto

@@ -1,0 +1,52 @@
+"""Write results/index.html: every table, figure, some predictions and the runs behind them, on one page.
+
+    python -m experiments.report
+    python -m experiments.report clock_demo            only this experiment
+    python -m experiments.report --output page.html
+
+The page needs no server and no network. It shows the figures and pictures that are in results/; make them first with
+`python -m experiments.plots`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.command import guard
+from experiments.report.content import sections
+from experiments.report.page import PAGE, render
+from experiments.store import Store
+from experiments.tabulate import chosen, tabulate
+from ntil.io import write_text
+from ntil.runs.run import ROOT_CONF
+
+
+def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "experiments", nargs="*", metavar="NAME", help="experiments (default: all that have a table)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
+    )
+    parser.add_argument("--output", type=Path, help=f"the page's file (default: {PAGE} in results)")
+    arguments = parser.parse_args(argv)
+    output = arguments.output or arguments.results / PAGE
+    return guard(lambda: report(arguments.results, arguments.experiments, output, conf))
+
+
+def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_CONF) -> int:
+    store = Store(results)
+    found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
+    write_text(output, render(sections(store, found)))
+    print(output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What the page says, as plain values; the templates only lay it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.error_tables import error_grids, error_sentences
+from experiments.grids import Grid, number, published_grid
+from experiments.labels import label
+from experiments.report.pictures import Figure, Picture, figures, pictures
+from experiments.report.runs import RowRuns, rows_of_runs
+from experiments.report.scores import ScoreTable, Verdict, score_tables, verdict
+from experiments.store import Store
+from experiments.tabulate import Tabulated
+
+GLANCE = ("ntil", "ce")  # the losses that the overview compares
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Some predictions of one run."""
+
+    label: str
+    run: str
+    anchor: str
+    split: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """An experiment."""
+
+    name: str
+    title: str
+    tables: tuple[ScoreTable, ...]
+    published: Grid | None
+    sentences: tuple[str, ...]
+    curves: tuple[Figure, ...]
+    error_figures: tuple[Figure, ...]
+    errors: tuple[Grid, ...]
+    error_sentences: tuple[str, ...]
+    galleries: tuple[Gallery, ...]
+    rows: tuple[RowRuns, ...]
+    runs: int
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A line of the overview: NTIL against cross-entropy, by the table's first metric on its first split."""
+
+    section: str
+    title: str
+    group: str
+    metric: str
+    baseline: str
+    ours: str
+    difference: Verdict
+
+
+def sections(store: Store, found: Sequence[Tabulated]) -> tuple[list[Section], list[Glance]]:
+    return [_section(store, one) for one in found], [line for one in found for line in _glances(one)]
+
+
+def _section(store: Store, found: Tabulated) -> Section:
+    table = found.table
+    shown, rows = figures(store, table.experiment), rows_of_runs(table, store)
+    anchors = {run.name: run.anchor for row in rows for run in row.runs}
+    analysis = found.analysis
+    return Section(
+        name=table.experiment,
+        title=table.spec.title or table.experiment,
+        tables=tuple(score_tables(table, found.published, rows)),
+        published=published_grid(table, found.published),
+        sentences=found.sentences,
+        curves=tuple(figure for figure in shown if not figure.of_errors),
+        error_figures=tuple(figure for figure in shown if figure.of_errors),
+        errors=tuple(error_grids(table, analysis)) if analysis else (),
+        error_sentences=tuple(error_sentences(analysis)) if analysis else (),
+        galleries=tuple(_galleries(store, table.experiment, anchors)),
+        rows=rows,
+        runs=len(table.runs),
+    )
+
+
+def _galleries(store: Store, experiment: str, anchors: dict[str, str]) -> list[Gallery]:
+    rows = store.gallery(experiment)
+    found = []
+    for run in dict.fromkeys(row["run"] for row in rows):
+        mine = [row for row in rows if row["run"] == run]
+        shown = tuple(pictures(store, experiment, mine))
+        found.append(Gallery(label(mine[0]["loss"]), run, anchors.get(run, ""), mine[0]["split"], shown))
+    return found
+
+
+def _glances(found: Tabulated) -> list[Glance]:
+    table = found.table
+    column = table.columns[0]
+    baselines = {row.group: row for row in table.rows if row.is_baseline and row.value == GLANCE[1]}
+    lines = []
+    for row in table.rows:
+        difference = row.entries[0].difference
+        if row.value == GLANCE[0] and row.group in baselines and difference is not None:
+            means = (baselines[row.group].entries[0].summary.mean, row.entries[0].summary.mean)
+            before, after = (number(mean, column.digits) for mean in means)
+            lines.append(
+                Glance(
+                    table.experiment,
+                    table.spec.title or table.experiment,
+                    row.group,
+                    column.title,
+                    before,
+                    after,
+                    verdict(difference, column.digits),
+                )
+            )
+    return lines

@@ -1,0 +1,31 @@
+"""The page from its parts. Jinja escapes whatever comes from data; only our own style and script go in as they are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from experiments.report.content import Glance, Section
+from experiments.report.scores import sort_value
+
+PAGE = "index.html"
+HERE = Path(__file__).parent
+
+
+def render(content: tuple[Sequence[Section], Sequence[Glance]]) -> str:
+    found, glances = content
+    jinja = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["sort_value"] = sort_value
+    return jinja.get_template("page.html").render(
+        sections=found,
+        glances=glances,
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+    )

@@ -1,0 +1,93 @@
+"""Figures and thumbnails of results/ as data URIs, so that the page is one file."""
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from experiments.store import Row, Store
+from ntil.io import inside
+
+# Kind of figure (what its file name ends in) → what it shows, in the page's order.
+KINDS = {
+    "along": "Metrics over the swept setting",
+    "validation": "Validation while training; a thin line for each seed",
+    "training": "Parts of the training loss",
+    "errors": "How far off the answers are, and the share of wrong digits by place where it is known; a dot for each seed",
+    "calibration": "Calibration of written digits; larger points hold more digits, hollow ones fewer than 20",
+}
+OF_ERRORS = ("errors", "calibration")
+SCALE = 1.2  # of a figure on the page, to its size in print
+_PLAIN = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>", re.DOTALL)
+_PATH = re.compile(r' d="[^"]*"')
+_LONG = re.compile(r"(\.\d\d)\d+")
+_SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+
+
+@dataclass(frozen=True)
+class Figure:
+    kind: str
+    caption: str
+    uri: str
+    width: int  # pixels
+    height: int
+    of_errors: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A prediction: what was asked, is true and was answered."""
+
+    kinds: tuple[str, ...]
+    query: str
+    answer: str
+    text: str
+    is_right: bool
+    uri: str  # "" for a task without pictures
+
+
+def figures(store: Store, experiment: str) -> list[Figure]:
+    """The experiment's figures that are there, kind by kind and group by group."""
+    pattern = re.compile(rf"{re.escape(experiment)}_({'|'.join(KINDS)})(?:-(.*))?")
+    found = []
+    for path in sorted(store.figures.glob("*.svg")) if store.figures.is_dir() else []:
+        if match := pattern.fullmatch(path.stem):
+            svg = slim(path.read_text(encoding="utf-8"))
+            size = _SIZE.search(svg)
+            width, height = (
+                (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
+            )
+            caption = KINDS[match[1]] + (f" ({match[2].replace('_', ' ')})" if match[2] else "")
+            found.append(
+                Figure(match[1], caption, svg_uri(svg), round(width), round(height), match[1] in OF_ERRORS)
+            )
+    return sorted(found, key=lambda figure: [*KINDS].index(figure.kind))
+
+
+def pictures(store: Store, experiment: str, rows: Sequence[Row]) -> Iterator[Picture]:
+    root = store.gallery_path(experiment).parent
+    for row in rows:
+        uri = ""
+        if row["picture"]:
+            data = inside(root, row["picture"]).read_bytes()
+            uri = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+        yield Picture(
+            tuple(row["kinds"].split()),
+            row["query"],
+            row["answer"],
+            row["text"],
+            float(row["error"]) == 0,
+            uri,
+        )
+
+
+def slim(svg: str) -> str:
+    """The same picture in fewer bytes: without comments and metadata, curves to a hundredth of a point."""
+    svg = _PATH.sub(lambda path: _LONG.sub(r"\1", path[0]), _PLAIN.sub("", svg))
+    return re.sub(r"\s+", " ", svg).replace("> <", "><").strip()
+
+
+def svg_uri(svg: str) -> str:
+    """Percent-encoded, which takes a third less than base64."""
+    return "data:image/svg+xml," + quote(svg.replace('"', "'"), safe=" =:/;,.()'+-*!?@[]|")
