@@ -165,7 +165,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize(
     "mistake",
     [
-        "trainer.max_steps=0",
+        "trainer.max_steps=-1",
         "trainer.max_steps=abc",
         "trainer.schedule=nope",
         "trainer.precision=fp8",
