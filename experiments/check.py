@@ -7,13 +7,12 @@ Prints each file that differs, with its first different line, and what is missin
 are not drawn anew, since letters look different on other machines; the page holds those that are there. Nothing is written.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from experiments.command import guard
+from experiments.command import add_experiments, add_results, guard, parser_of
 from experiments.report.content import sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
@@ -24,15 +23,9 @@ SHOWN = 100  # letters of a different line
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.check",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("experiments", nargs="*", metavar="NAME", help="experiments (default: all)")
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
-    )
+    parser = parser_of("check", __doc__)
+    add_experiments(parser, "all")
+    add_results(parser)
     arguments = parser.parse_args(argv)
     return guard(lambda: check(arguments.results, arguments.experiments, conf))
 

@@ -5,7 +5,6 @@
 The claims stand in conf/claims.yaml; results come from results/ alone.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.command import guard
+from experiments.command import add_results, guard, parser_of
 from experiments.comparison import Comparison, TableSpec, compare
 from experiments.labels import label
 from experiments.presets import preset_names, table_spec
@@ -41,14 +40,8 @@ class Line:
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.claims",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
-    )
+    parser = parser_of("claims", __doc__)
+    add_results(parser)
     parser.add_argument(
         "--out", type=Path, default=PAGE, help="the page to write (default: docs/paper_index.md)"
     )

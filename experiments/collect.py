@@ -10,12 +10,11 @@ results/gallery/. A run that is read replaces its earlier rows; rows of runs tha
 stay. Incomplete or damaged folders are named with the reason and left out.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.command import guard
+from experiments.command import guard, parser_of
 from experiments.folder import BrokenRunError, RunResult, read_run
 from experiments.gallery import update_galleries
 from experiments.store import Store
@@ -25,11 +24,7 @@ NOT_RUNS = ("logs",)  # the launcher's
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.collect",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("collect", __doc__)
     parser.add_argument(
         "--outputs", type=Path, default=Path("outputs"), help="where the runs are (default: outputs)"
     )

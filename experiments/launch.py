@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from experiments.command import guard
+from experiments.command import guard, parser_of
 from experiments.pool import Interrupt, Job, run_all
 from experiments.presets import PlannedRun, expand
 from experiments.progress import display, last_step
@@ -39,11 +39,7 @@ def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAIN, conf
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.launch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("launch", __doc__)
     parser.add_argument("experiment", help="a preset: the name of a file in conf/experiment")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides for every run")
     parser.add_argument(

@@ -11,7 +11,6 @@ are wrong, <experiment>_calibration how often digits are right that were written
 of them). Made for half a page's width.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.analysis import analyse
-from experiments.command import guard
+from experiments.command import add_experiments, add_results, guard, parser_of
 from experiments.comparison import TableSpec, row_groups, row_value
 from experiments.curves import Abscissa, draw
 from experiments.error_plots import draw_calibration, draw_errors
@@ -51,15 +50,9 @@ class Panel:
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.plots",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("experiments", nargs="*", metavar="NAME", help="experiments (default: all)")
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
-    )
+    parser = parser_of("plots", __doc__)
+    add_experiments(parser, "all")
+    add_results(parser)
     arguments = parser.parse_args(argv)
     return guard(lambda: plots(arguments.results, arguments.experiments, conf))
 

@@ -8,7 +8,6 @@ results/tables/<experiment>.md, .tex and .csv, and <experiment>_errors.md and .c
 their digits are wrong, and calibration. What is missing is "–" (an empty cell in the CSV), never 0.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from experiments.command import guard
+from experiments.command import add_experiments, add_results, guard, parser_of
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
 from ntil.io import write_text
@@ -24,17 +23,9 @@ from ntil.runs.run import ROOT_CONF
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.tables",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "experiments", nargs="*", metavar="NAME", help="experiments (default: all that have a table)"
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
-    )
+    parser = parser_of("tables", __doc__)
+    add_experiments(parser, "all that have a table")
+    add_results(parser)
     arguments = parser.parse_args(argv)
     return guard(lambda: tables(arguments.results, arguments.experiments, conf))
 

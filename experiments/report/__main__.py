@@ -8,12 +8,11 @@ The page needs no server and no network. It shows the figures and pictures that 
 `python -m experiments.plots`.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.command import guard
+from experiments.command import add_experiments, add_results, guard, parser_of
 from experiments.report.content import sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
@@ -23,17 +22,9 @@ from ntil.runs.run import ROOT_CONF
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "experiments", nargs="*", metavar="NAME", help="experiments (default: all that have a table)"
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="where runs.csv is (default: results)"
-    )
+    parser = parser_of("report", __doc__)
+    add_experiments(parser, "all that have a table")
+    add_results(parser)
     parser.add_argument("--output", type=Path, help=f"the page's file (default: {PAGE} in results)")
     arguments = parser.parse_args(argv)
     output = arguments.output or arguments.results / PAGE
