@@ -1,6 +1,5 @@
 """A figure of results/bench.csv: time and memory of each loss against F.cross_entropy."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.bench.lineup import BASELINE, Setting
+from experiments.bench.losses import is_of, read_rows
 from experiments.curves import STYLE, save
 from ntil.errors import UserError
 
@@ -32,9 +32,8 @@ def draw(results: Path) -> list[Path]:
     path = results / "bench.csv"
     if not path.exists():
         raise UserError(f"{path} does not exist; `python -m experiments.bench losses` measures it.")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = [(setting, mine) for setting in SETTINGS if (mine := [r for r in rows if _is(r, setting)])]
+    rows = read_rows(path)
+    found = [(setting, mine) for setting in SETTINGS if (mine := [r for r in rows if is_of(r, setting)])]
     if not found:
         raise UserError(f"{path} has neither of the settings that the figure shows.")
     with matplotlib.rc_context(STYLE):
@@ -46,10 +45,6 @@ def draw(results: Path) -> list[Path]:
         for place in axes[-1]:
             place.set_xlabel(f"× {BASELINE}, forward and backward")
         return [save(figure, results / "figures" / "bench", kind) for kind in ("png", "svg")]
-
-
-def _is(row: Row, setting: Setting) -> bool:
-    return all(str(value) == row[key] for key, value in vars(setting).items())
 
 
 def _name(setting: Setting) -> str:

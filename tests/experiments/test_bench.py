@@ -101,6 +101,11 @@ def test_the_command_writes_rows_and_a_figure(tmp_path: Path, capsys: pytest.Cap
     with (tmp_path / "bench.csv").open(encoding="utf-8") as file:
         rows = {row["loss"]: row for row in csv.DictReader(file)}
     assert float(rows[BASELINE]["ratio"]) == 1
+    again = ["--shapes", "2x8x1200", "--digit-shares", "0.24", "--no-memory", "--no-loops", "--repeats", "1"]
+    assert main(["losses", *again, "--results", str(tmp_path)]) == 0
+    kept = losses.read_rows(tmp_path / "bench.csv")
+    assert [row for row in kept if row["tokens"] == "256"] == list(rows.values())  # other settings stay
+    assert len(kept) == 2 * len(rows)
     assert main(["figure", "--results", str(tmp_path)]) == 2  # none of the shapes that it shows
     assert "neither of the settings" in capsys.readouterr().err
     text = (tmp_path / "bench.csv").read_text().replace("8,256,1200", "8,256,32000")
