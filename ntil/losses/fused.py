@@ -2,7 +2,7 @@
 
 F.cross_entropy keeps log-probabilities [N, V] for its backward and then writes a gradient [N, V]; a number loss on top
 adds a second gradient of that size. Here the gradient is written once, already in the forward: the softmax in blocks
-of rows that stay in the cache, each row scaled by its weight, then the targets and the number tokens' columns put right.
+of rows that stay in the cache, each row scaled by its weight and put right at its target, then the number tokens' columns.
 """
 
 from typing import Any
@@ -53,13 +53,12 @@ class FusedCrossEntropy(torch.autograd.Function):
         nll = softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, gradient)
         ce = (nll * row_weight).sum()
         scale = weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
-        if gradient is not None:
-            at_target = targets.clamp(min=0).unsqueeze(1)
-            gradient.scatter_add_(1, at_target, -(row_weight * ce_weight).unsqueeze(1).to(gradient.dtype))
-            if column_gradient is not None:
-                limit = torch.finfo(gradient.dtype).max
-                extra = (column_gradient.flatten(0, -2) * scale).clamp(-limit, limit)
-                gradient.index_add_(1, columns, extra.to(gradient.dtype))
+        if gradient is not None and column_gradient is not None:
+            limit = torch.finfo(gradient.dtype).max
+            extra = column_gradient.flatten(0, -2) * scale
+            # Not index_add_: in half precision on a CPU it copies the whole buffer to float32 and back.
+            there = (gradient.index_select(1, columns) + extra).clamp(-limit, limit)
+            gradient.index_copy_(1, columns, there.to(gradient.dtype))
         ctx.gradient, ctx.shape = gradient, logits.shape
         ctx.mark_non_differentiable(ce)
         return ce_weight * ce + scale * number, ce
@@ -86,7 +85,7 @@ def mean_weights(valid: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:
-    """−log softmax at the targets [N]; writes row_weight · softmax into `gradient` [N, V], which may be the logits."""
+    """−log softmax at the targets [N]; writes row_weight · (softmax − onehot) into `gradient` [N, V], which may be the logits."""
     rows, width = logits.shape
     result = torch.empty(rows, dtype=torch.float32, device=logits.device)
     step = max(1, (BLOCK if logits.device.type == "cpu" else 64 * BLOCK) // width)
@@ -101,10 +100,12 @@ def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient
         else:
             assert scratch is not None
             out = scratch[: len(logits[block])]
-        torch.log_softmax(logits[block].float(), -1, out=out)
-        result[block] = -out.gather(1, targets[block].unsqueeze(1)).squeeze(1)
+        at_target, weight = targets[block].unsqueeze(1), row_weight[block].unsqueeze(1)
+        source = logits[block] if logits.dtype == torch.float32 else out.copy_(logits[block])
+        torch.log_softmax(source, -1, out=out)
+        result[block] = -out.gather(1, at_target).squeeze(1)
         if gradient is not None:
-            out.exp_().mul_(row_weight[block].unsqueeze(1))
+            out.exp_().mul_(weight).scatter_add_(1, at_target, -weight)
             if not in_place:
                 gradient[block] = out
     return result

@@ -51,8 +51,7 @@ class FusedLinearCrossEntropy(torch.autograd.Function):
             nll = softmax_blocks(logits, target, share * ce_weight, None if gradients is None else logits)
             ce = ce + (nll * share).sum()
             if gradients is not None:
-                at_target = -(share * ce_weight).unsqueeze(1).to(logits.dtype)
-                gradients.add(chunk, logits.scatter_add_(1, target.unsqueeze(1), at_target))
+                gradients.add(chunk, logits)
         scale = number_weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
         if gradients is not None and column_gradient is not None:
             gradients.add_columns(columns, (column_gradient * scale).to(hidden.dtype))
