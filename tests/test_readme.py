@@ -60,7 +60,7 @@ def test_the_benchmark_figures_are_those_of_the_rows():
         rows = {
             (r["vocabulary"], r["batch"], r["tokens"], r["loss"]): r
             for r in csv.DictReader(file)
-            if r["digit_share"] == "0.24"
+            if (r["digit_share"], r["dtype"], r["threads"]) == ("0.24", "float32", "1")
         }
     lines = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", block("bench"), re.MULTILINE)
     assert len(lines) == 5
@@ -70,6 +70,19 @@ def test_the_benchmark_figures_are_those_of_the_rows():
         )
         small, large = rows["32000", "8", "256", name], rows["151936", "4", "256", name]
         assert figures == [_short(small["ratio"]), _short(large["ratio"]), _short(small["memory_ratio"])]
+
+
+def test_the_other_benchmark_figures_are_those_of_the_rows():
+    def row(name, **wanted):
+        with (ROOT / "results" / name).open(encoding="utf-8") as file:
+            (found,) = (r for r in csv.DictReader(file) if all(r[k] == v for k, v in wanted.items()))
+        return _short(found["ratio"]), _short(found["memory_ratio"])
+
+    text = " ".join(README.split())
+    half = row("bench.csv", dtype="bfloat16", loss="CE + NTIL")
+    hidden = row("bench_linear.csv", way="from_hidden")
+    assert f"In bfloat16 the ratios of CE + NTIL are {half[0]} and {half[1]}." in text
+    assert f"takes {hidden[0]} of the time and {hidden[1]} of the memory of full logits" in text
 
 
 def _short(ratio):

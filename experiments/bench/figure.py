@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from experiments.bench.lineup import BASELINE, Setting
 from experiments.bench.losses import is_of, read_rows
@@ -23,6 +24,7 @@ SHOWN = {  # loss → colour
 }
 SETTINGS = (Setting(8, 256, 32_000, 0.24, "float32", 1), Setting(4, 256, 151_936, 0.24, "float32", 1))
 WIDTH, HEIGHT = 7.0, 2.6  # inches
+LEFT, TICKS = 0.1, (0.1, 0.25, 0.5, 1, 2, 4, 10, 30)  # of the logarithmic axes
 
 Row = dict[str, str]
 
@@ -38,7 +40,7 @@ def draw(results: Path) -> list[Path]:
         raise UserError(f"{path} has neither of the settings that the figure shows.")
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT * len(found)), layout="constrained")
-        axes = figure.subplots(len(found), 2, squeeze=False, sharey=True)
+        axes = figure.subplots(len(found), 2, squeeze=False, sharey="row")
         for (setting, mine), (time, memory) in zip(found, axes, strict=True):
             _bars(time, mine, "ratio", f"time, {_name(setting)}")
             _bars(memory, mine, "memory_ratio", "peak memory beyond the inputs")
@@ -59,11 +61,16 @@ def _bars(axes: Axes, rows: Sequence[Row], column: str, title: str) -> None:
     for height, name in enumerate(names):
         value = values.get(name)
         if value:  # what takes no memory has no bar on a logarithmic axis
-            axes.barh(height, value - 0.1, left=0.1, color=SHOWN[name], height=0.65)
+            axes.barh(height, value - LEFT, left=LEFT, color=SHOWN[name], height=0.65)
         said = "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
-        axes.annotate(said, (max(value or 0.1, 0.1), height), (3, 0), textcoords="offset points", va="center")
+        place = (max(value or LEFT, LEFT), height)
+        box = {"boxstyle": "square,pad=0.1", "color": "white"}  # the line at 1 does not cross a figure
+        axes.annotate(said, place, (4, 0), textcoords="offset points", va="center", bbox=box)
     axes.set_xscale("log")
-    axes.set_xlim(0.1, 3 * max([*values.values(), 1]))
+    axes.set_xlim(LEFT, 3 * max([*values.values(), 1]))
+    axes.xaxis.set_major_locator(FixedLocator(TICKS))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.set_yticks(range(len(names)), names)
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
