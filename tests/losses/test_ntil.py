@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import ntil_loops
 from oracles.cases import (
@@ -403,8 +403,23 @@ def test_signed_magnitude_equals_the_loops(number_format, construction, data):
     labels = torch.tensor([cut(MARKED, row, 2) for row in labels.tolist()])
     logits = random_logits((*labels.shape, len(MARKED)), data.draw(st.integers(0, 10**6)))
     options = {"number_format": number_format, "magnitude": "signed", "construction": construction}
+    wide = logits.detach().double().requires_grad_()
+    steepest = gradient(ntil_loops.ntil(MARKED, wide, labels, **options).total, wide).abs().max()
+    assume(steepest < 1e28)  # 0e99 has a slope of 10⁹⁹ by its mantissa, which the loss clamps at 10³⁰
     loss = NTIL(NumberVocab.from_texts(MARKED), noise_scale=0.0, **options)
     assert_equals_twin(MARKED, loss, logits, labels, 1e-7, 1e-7, **options)
+
+
+def test_a_steep_exponent_has_a_finite_gradient():
+    """42e11 read as 0e99: log(1 + m·10⁹⁹) has the slope 10⁹⁹ at m = 0."""
+    labels = encode(MARKED, ["42", "e", "1", "1"])
+    vocab = NumberVocab.from_texts(MARKED)
+    for seed in range(20):
+        logits = random_logits((*labels.shape, len(MARKED)), seed)
+        parts = NTIL(vocab, noise_scale=0.0, magnitude="signed")(logits, labels)
+        slope = gradient(parts.total, logits)
+        assert slope.isfinite().all()
+        assert slope.any()
 
 
 def test_signed_magnitude_learns_the_sign():
