@@ -102,9 +102,10 @@ def test_every_preset_names_its_own_experiment_and_real_choices(name: str) -> No
             assert {value.strip() for value in str(values).split(",")} <= set(choices(key))
     task = instantiate(cfg.task)
     table = cfg.table
-    axis = cfg.hydra.sweeper.params.get(
-        table.rows, cfg.choices.get(table.rows)
-    )  # swept, or a choice of all runs
+    swept = cfg.hydra.sweeper.params.get(table.rows)
+    axis = (
+        cfg.hydra.runtime.choices[table.rows] if swept is None else swept
+    )  # or a choice that all runs share
     assert table.baseline in str(axis).split(",")
     assert set(table.metrics) <= set(task.metrics)
     assert set(table.splits) <= {*cfg.evaluation.splits, *cfg.evaluation.optional_splits}
