@@ -98,7 +98,7 @@ def _facts(
         "model": cell(choices["model"]),
         "loss": cell(choices["loss"]),
         "seed": cell(int(config["seed"])),
-        "steps": cell(max((int(row["step"]) for row in logged), default=None)),
+        "steps": cell(max((int(row["step"]) for row in logged), default=results["timing"].get("steps"))),
         "train_seconds": cell(results["timing"]["train_seconds"]),
         "device": cell(made["device"]),
         "threads": cell(made["threads"]),

@@ -15,6 +15,7 @@ from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
+from ntil.io import write_json, write_jsonl
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Adapter, check_model
 from ntil.runs import Run
@@ -56,8 +57,12 @@ def fit(
         return
     checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
     reached = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
-    if checkpoint and reached >= settings.max_steps:  # stopped between the last step and here
-        load_weights(model, checkpoint)
+    if reached >= settings.max_steps:  # stopped between the last step and here, or there is no step
+        if checkpoint:
+            load_weights(model, checkpoint)
+        else:  # the files that training would have written
+            write_jsonl(run.folder / "train.jsonl", [])
+            write_json(run.folder / "timing.json", {"train_seconds": 0.0, "steps": 0})
         save_model(model, adapter, run.folder / MODEL)
         _to_device(model)
         return

@@ -12,7 +12,7 @@ from ntil.settings import at_least, one_of
 class TrainerSettings:
     """Schema of the trainer config; unknown keys are refused."""
 
-    max_steps: int = at_least(1)  # optimiser steps
+    max_steps: int = at_least(0)  # optimiser steps; 0: the model is evaluated as it was loaded
     batch_size: int = at_least(1)  # examples a device and step, before accumulation
     accumulation_steps: int = at_least(1)
     learning_rate: float = at_least(0)  # the peak

@@ -16,6 +16,7 @@ from fixtures import REPOSITORY, SMALL, in_folder, losses, run
 from safetensors.torch import load_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from experiments.folder import read_run
 from ntil.io import read_json, read_jsonl, sha256, write_json
 from ntil.training.callbacks import WHOLE, JsonLinesLog, last_whole_checkpoint
 
@@ -204,3 +205,18 @@ def test_the_log_has_a_row_for_each_step(uninterrupted: Path) -> None:
     assert sorted(losses(uninterrupted)) == [1, 2, 3, 4, 5, 6]
     assert len(list(read_jsonl(uninterrupted / "train.jsonl"))) == 6
     assert all(torch.isfinite(tensor).all() for tensor in load_file(uninterrupted / WEIGHTS).values())
+
+
+def test_no_steps_leave_a_run_with_the_weights_as_they_were(workplace: Path, tmp_path: Path) -> None:
+    """What a model can do before training: the same seed's weights, scored and collected like any run."""
+    untrained = [*SMALL, *in_folder(workplace), "trainer.max_steps=0"]
+    folders = [workplace / "outputs" / "untrained" / name for name in ("ce", "ntil")]
+    for folder in folders:
+        words = [f"loss={folder.name}", f"name={folder.name}", "experiment_name=untrained"]
+        ran = run("train", *untrained, *words)
+        assert ran.code == 0, ran.err
+    one, other = (load_file(folder / WEIGHTS) for folder in folders)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    same_end(*folders)
+    row = read_run(folders[0]).rows[0]
+    assert (row["steps"], row["train_seconds"]) == ("0", "0")

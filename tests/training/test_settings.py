@@ -42,7 +42,6 @@ def test_missing_keys_are_named() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("max_steps", 0),
         ("max_steps", -1),
         ("max_steps", 1.5),
         ("max_steps", "abc"),
