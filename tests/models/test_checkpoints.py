@@ -88,7 +88,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
         assert words in text
 
 
-@pytest.mark.parametrize("name", ["qwen2vl_7b", "smollm2"])
+@pytest.mark.parametrize("name", ["qwen2vl_7b", "qwen2_5"])
 def test_a_hub_out_of_reach(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("no route to host")
