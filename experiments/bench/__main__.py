@@ -5,6 +5,7 @@
     python -m experiments.bench scaling                           what doubling B, T or the digits costs
     python -m experiments.bench linear                            from hidden states, without full logits
     python -m experiments.bench step                              a whole training step, supervised positions only
+    python -m experiments.bench share                             what part of a training step the loss is
     python -m experiments.bench figure                            the figure again from results/bench.csv
 
 Contestants take turns in one process, and each ratio is to the baseline in the same turn; its median is what to quote.
@@ -24,13 +25,13 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from experiments.bench import figure, linear, losses, scaling, step
+from experiments.bench import figure, linear, losses, scaling, share, step
 from experiments.bench.lineup import Setting
 from experiments.bench.measure import write_rows
 from experiments.command import guard
 from ntil.errors import UserError
 
-PARTS = ("losses", "scaling", "linear", "step", "figure")
+PARTS = ("losses", "scaling", "linear", "step", "share", "figure")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -76,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if "step" in wanted:
         _with_bar(step.turns(repeats), partial(step.measure, repeats), folder / "bench_step.csv")
+    if "share" in wanted:
+        _with_bar(share.turns(repeats), partial(share.measure, repeats), folder / "bench_share.csv")
     if "figure" in wanted:
         for path in figure.draw(folder):
             print(path)
@@ -106,7 +109,7 @@ def _with_bar(total: int, measure: Callable[[Callable[[], None]], list[dict[str,
         rows = measure(lambda: progress.advance(bar))
     write_rows(out, rows)
     for row in rows:
-        name = " · ".join(str(row[key]) for key in ("loss", "variant", "way") if key in row)
+        name = " · ".join(str(row[key]) for key in ("prompt", "loss", "variant", "way") if key in row)
         memory = f", {row['peak_mb']} MB (× {row['memory_ratio']})" if row.get("peak_mb") else ""
         print(f"{name}: {row['milliseconds']} ms (× {row['ratio']}){memory}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.bench import figure, linear, losses, step
+from experiments.bench import figure, linear, losses, share, step
 from experiments.bench.__main__ import main
 from experiments.bench.lineup import BASELINE, FUSED, LOOPS, Setting, contestants
 from experiments.bench.measure import can_weigh, memory_cells, peak_memory, take_turns, time_cells
@@ -40,6 +40,36 @@ def test_the_loops_are_the_same_loss() -> None:
     assert lineup[LOOPS](logits.double(), labels).item() == pytest.approx(
         lineup["NTIL"](logits, labels).item(), rel=0.02
     )
+
+
+def test_the_share_is_of_a_step_that_trains() -> None:
+    """The step that is cut into loss and rest gives the gradients of the one that is not."""
+    small = {
+        **share.SHAPE,
+        "vocab_size": 1200,
+        "hidden_size": 36,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+    }
+    step_of = share.Step(12, small, batch=2)
+    loss = share.contestants(1200)[FUSED]
+    before = [parameter.detach().clone() for parameter in step_of.model.parameters()]
+    torch.manual_seed(1)  # NTIL draws noise
+    seconds = step_of.run("ours", loss)
+    after = [parameter.detach().clone() for parameter in step_of.model.parameters()]
+    assert 0 < seconds < step_of.whole["ours"][0]
+    for parameter, value in zip(step_of.model.parameters(), before, strict=True):
+        parameter.data.copy_(value)
+    optimizer = torch.optim.AdamW(step_of.model.parameters(), lr=1e-5, fused=True)
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = step_of.model(input_ids=step_of.ids).logits
+    kept = slice(-share.ANSWER - 1, -1)
+    loss(logits[:, kept], step_of.ids[:, -share.ANSWER :]).backward()
+    optimizer.step()
+    for parameter, value, old in zip(step_of.model.parameters(), after, before, strict=True):
+        assert not torch.equal(value, old)
+        torch.testing.assert_close(parameter.detach(), value, rtol=0, atol=2e-6)
 
 
 def test_jobs_take_turns_after_one_to_warm_up() -> None:
