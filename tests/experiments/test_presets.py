@@ -87,5 +87,5 @@ def test_every_preset_with_a_grid_composes_into_runs_of_its_own_folder() -> None
     for path in sorted((ROOT_CONF / "experiment").glob("*.yaml")):
         if "sweeper" in path.read_text():
             runs = expand(path.stem)
-            assert len(runs) > 1, path
+            assert runs, path
             assert {run.folder.parent.name for run in runs} == {path.stem}, path
