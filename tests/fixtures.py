@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from ntil.io import read_jsonl, write_json, write_jsonl
+from ntil.io import read_json, read_jsonl, write_json, write_jsonl
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = [
@@ -114,8 +114,7 @@ def finished(workplace: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_data(finished: Path) -> Path:
     """The folder of the small data set."""
-    (manifest,) = (finished.parents[2] / "data").glob("*/manifest.json")
-    return manifest.parent
+    return Path(read_json(finished / "provenance.json")["data"]["folder"])  # others may lie beside it
 
 
 @pytest.fixture(autouse=True)
