@@ -1,8 +1,6 @@
 """From hidden states: the projection and the loss in chunks, against full logits → results/bench_linear.csv."""
 
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor
 
 import ntil
 from experiments.bench.lineup import FIRST_DIGIT, texts
-from experiments.bench.measure import can_weigh, made_by, memory_cells, peak_memory, take_turns, time_cells
+from experiments.bench.measure import compare_ways
 
 TOKENS, VOCABULARY, HIDDEN = 1024, 151_936, 128
 FULL = "projection, then F.cross_entropy + NTIL"
@@ -54,30 +52,9 @@ def work(way: str, device: str) -> Callable[[], object]:
 
 def measure(repeats: int, device: str, tick: Callable[[], None]) -> list[dict[str, Any]]:
     """A row for each way; ratios are to full logits with both losses."""
-    torch.set_num_threads(1)
-    seconds = take_turns({way: partial(_timed, step(way, device)) for way in WAYS}, repeats, tick)
-    memory = {way: peak_memory(__name__, device, way=way) for way in WAYS if can_weigh(device)}
-    return [
-        {
-            "tokens": TOKENS,
-            "vocabulary": VOCABULARY,
-            "hidden": HIDDEN,
-            "way": way,
-            **time_cells(seconds[way], seconds[FULL]),
-            **memory_cells(memory.get(way), memory.get(FULL)),
-            **made_by(repeats, device),
-        }
-        for way in WAYS
-    ]
+    facts = {"tokens": TOKENS, "vocabulary": VOCABULARY, "hidden": HIDDEN}
+    return compare_ways(facts, __name__, {way: step(way, device) for way in WAYS}, repeats, tick, device)
 
 
 def turns(repeats: int) -> int:
     return len(WAYS) * (repeats + 1)
-
-
-def _timed(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start

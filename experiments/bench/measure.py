@@ -12,7 +12,9 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,40 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def compare_ways(
+    facts: Mapping[str, Any],
+    module: str,
+    steps: Mapping[str, Work],
+    repeats: int,
+    tick: Work,
+    device: str = "cpu",
+) -> list[dict[str, Any]]:
+    """A row for each way of doing the same step, in time and memory (`module.work(way=…)`); ratios are to the first way."""
+    torch.set_num_threads(1)
+    seconds = take_turns({way: partial(timed, step) for way, step in steps.items()}, repeats, tick)
+    memory = {way: peak_memory(module, device, way=way) for way in steps if can_weigh(device)}
+    first = next(iter(steps))
+    return [
+        {
+            **facts,
+            "way": way,
+            **time_cells(seconds[way], seconds[first]),
+            **memory_cells(memory.get(way), memory.get(first)),
+            **made_by(repeats, device),
+        }
+        for way in steps
+    ]
+
+
+def timed(work: Work) -> float:
+    """Seconds until the work is done, on a GPU too."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def can_weigh(device: str) -> bool:

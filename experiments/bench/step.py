@@ -5,9 +5,7 @@ last 8 are an answer. "full logits" projects every position, as a stock training
 the model for the last 9 (`logits_to_keep`), as our training loop does.
 """
 
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +13,7 @@ from torch import Tensor
 
 import ntil
 from experiments.bench.lineup import texts
-from experiments.bench.measure import can_weigh, made_by, memory_cells, peak_memory, take_turns, time_cells
+from experiments.bench.measure import compare_ways
 
 VOCABULARY, POSITIONS, ANSWER = 151_936, 400, 8
 BATCH, HIDDEN = 4, 128
@@ -65,30 +63,10 @@ def work(way: str, device: str) -> Callable[[], object]:
 
 def measure(repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
     """A row for each way; ratios are to full logits."""
-    torch.set_num_threads(1)
-    seconds = take_turns({way: partial(_timed, step(way)) for way in WAYS}, repeats, tick)
-    memory = {way: peak_memory(__name__, way=way) for way in WAYS if can_weigh("cpu")}
-    return [
-        {
-            "positions": POSITIONS,
-            "supervised": ANSWER,
-            "vocabulary": VOCABULARY,
-            "batch": BATCH,
-            "hidden": HIDDEN,
-            "way": way,
-            **time_cells(seconds[way], seconds[WAYS[0]]),
-            **memory_cells(memory.get(way), memory.get(WAYS[0])),
-            **made_by(repeats),
-        }
-        for way in WAYS
-    ]
+    shape = {"positions": POSITIONS, "supervised": ANSWER, "vocabulary": VOCABULARY}
+    facts = {**shape, "batch": BATCH, "hidden": HIDDEN}
+    return compare_ways(facts, __name__, {way: step(way) for way in WAYS}, repeats, tick)
 
 
 def turns(repeats: int) -> int:
     return len(WAYS) * (repeats + 1)
-
-
-def _timed(run: Step) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start

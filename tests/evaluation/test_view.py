@@ -2,46 +2,15 @@
 
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+from html_tags import Tags
 
 from ntil.evaluation.view.__main__ import main
 from ntil.evaluation.view.cards import choose, read_view
 from ntil.evaluation.view.page import render
 from ntil.io import read_jsonl, write_jsonl
-
-
-class Tags(HTMLParser):
-    """Counts tags and collects text; void tags need no end."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: dict[str, list[dict[str, Any]]] = {}
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.setdefault(tag, []).append(dict(attrs))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parsed(page: str) -> Tags:
-    tags = Tags()
-    tags.feed(page)
-    assert not tags.open
-    return tags
 
 
 @pytest.fixture
@@ -53,7 +22,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 def test_the_page_shows_every_kind_of_each_split(run: Path) -> None:
     assert main([str(run), "--count", "2"]) == 0
-    tags = parsed((run / "view.html").read_text())
+    tags = Tags((run / "view.html").read_text())
     cards = tags.seen["article"]
     for split in ("test", "heldout_faces"):
         for kind in ("worst", "best", "random"):
@@ -78,7 +47,7 @@ def test_hostile_answers_stay_text(run: Path) -> None:
     for row in rows:
         row.update(text=evil, tokens=[evil], probabilities=[None])
     write_jsonl(run / "predictions.jsonl", rows)
-    tags = parsed(render(read_view(run, 3)))
+    tags = Tags(render(read_view(run, 3)))
     assert len(tags.seen["script"]) == 1  # the page's own
     assert evil in tags.text
     assert not any("onerror" in image for image in tags.seen["img"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.bench import figure, linear, losses, share, step
+from experiments.bench import figure, linear, losses, measure, share, step
 from experiments.bench.__main__ import main
 from experiments.bench.lineup import BASELINE, FUSED, LOOPS, Setting, contestants
 from experiments.bench.measure import can_weigh, memory_cells, peak_memory, take_turns, time_cells
@@ -84,6 +84,17 @@ def test_a_ratio_is_of_the_same_turn() -> None:
     assert cells == {"milliseconds": 3000.0, "ratio": 0.5, "ratio_low": 0.5, "ratio_high": 2.0}
     assert memory_cells(1.0, 4.0) == {"peak_mb": 1.0, "memory_ratio": 0.25}
     assert memory_cells(None, 4.0) == {"peak_mb": "", "memory_ratio": ""}
+
+
+def test_ways_are_compared_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = {"slow": 8.0, "quick": 2.0}
+    monkeypatch.setattr(measure, "can_weigh", lambda device: True)
+    monkeypatch.setattr(measure, "peak_memory", lambda module, device, way: peaks[way])
+    monkeypatch.setattr(measure, "timed", lambda work: work())
+    steps = {"slow": lambda: 4.0, "quick": lambda: 1.0}
+    slow, quick = measure.compare_ways({"tokens": 7}, "a.module", steps, 2, lambda: None)
+    assert (slow["way"], slow["ratio"], slow["memory_ratio"]) == ("slow", 1.0, 1.0)
+    assert (quick["tokens"], quick["ratio"], quick["memory_ratio"], quick["repeats"]) == (7, 0.25, 0.25, 2)
 
 
 @pytest.mark.skipif(not can_weigh("cpu"), reason="reads a process's peak from Linux's /proc")
