@@ -34,12 +34,14 @@ table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablati
 	$(RUN) -m experiments.plots $(TABLE)
 	$(RUN) -m experiments.tables $(TABLE)
 	$(RUN) -m experiments.claims
+	$(RUN) -m experiments.overview
 	$(RUN) -m experiments.report
 
 tables: $(READY)  ## all tables, figures and results/index.html again from results/
 	$(RUN) -m experiments.tables
 	$(RUN) -m experiments.plots
 	$(RUN) -m experiments.claims
+	$(RUN) -m experiments.overview
 	$(RUN) -m experiments.report
 
 test: $(TESTABLE)  ## the tests that take a few minutes

@@ -4,6 +4,7 @@ python -m experiments.launch clock_demo     train every run of a preset
 python -m experiments.collect               outputs/ → results/runs.csv, scores/, curves/, errors/, gallery/
 python -m experiments.tables                results/ → results/tables/
 python -m experiments.plots                 results/ → results/figures/
+python -m experiments.overview              results/ → results/overview.md and the README: where NTIL pays, and where not
 python -m experiments.report                results/ → results/index.html
-python -m experiments.check                 are the tables and the page what results/ gives?
+python -m experiments.check                 are tables, overview and page what results/ gives?
 """

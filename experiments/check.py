@@ -1,4 +1,4 @@
-"""Check that the committed tables and the page are what results/ gives: make them anew and compare.
+"""Check that the committed tables, the overview and the page are what results/ gives: make them anew and compare.
 
     python -m experiments.check                      everything in results/runs.csv
     python -m experiments.check clock_demo           the tables of this experiment alone
@@ -13,7 +13,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, guard, parser_of
-from experiments.report.content import sections
+from experiments.overview import PAGE as OVERVIEW
+from experiments.overview import page, settings
+from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
@@ -38,14 +40,16 @@ def check(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     faults = list(differences(store.tables, tables))
     if not names:  # only all of them together say what is left over, and make the page
         faults += left_over(store.tables, tables)
-        faults += differences(results, {PAGE: render(sections(store, found))})
+        compared = settings(store, conf)
+        faults += differences(results, {OVERVIEW: page(compared)})
+        faults += differences(results, {PAGE: render(sections(store, found), glances(compared))})
     for fault in faults:
         print(fault)
     if faults:
         print("`make tables` makes them anew.")
     else:
         print(
-            f"{results}: {len(tables)} tables{'' if names else ' and the page'} are as results/ gives them."
+            f"{results}: {len(tables)} tables{'' if names else ', overview and page'} are as results/ gives them."
         )
     return 1 if faults else 0
 

@@ -18,8 +18,8 @@ CSV_COLUMNS = (
 
 
 def markdown(table: Comparison, grids: Sequence[Grid], sentences: Sequence[str]) -> str:
-    parts = [generated(table), f"# {_escape(table.spec.title or table.experiment)}"]
-    parts += [f"**{_escape(grid.title)}**\n\n{markdown_grid(grid)}" for grid in grids]
+    parts = [generated(table), f"# {escape(table.spec.title or table.experiment)}"]
+    parts += [f"**{escape(grid.title)}**\n\n{markdown_grid(grid)}" for grid in grids]
     parts.append(markdown_list(sentences))
     parts.append("**Runs behind the table**\n\n" + markdown_grid(runs_grid(table)))
     return "\n\n".join(parts) + "\n"
@@ -30,7 +30,7 @@ def generated(table: Comparison) -> str:
 
 
 def markdown_list(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {_escape(sentence)}" for sentence in sentences)
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
 def runs_grid(table: Comparison) -> Grid:
@@ -56,20 +56,20 @@ def markdown_grid(grid: Grid) -> str:
     groups = grid.groups or [""] * len(grid.heads)
     heads = [f"{group}: {head}" if group else head for group, head in zip(groups, grid.heads, strict=True)]
     lines = [
-        _markdown_line([_escape(head) for head in heads]),
-        _markdown_line(["---", *["---:"] * (len(heads) - 1)]),
+        markdown_line([escape(head) for head in heads]),
+        markdown_line(["---", *["---:"] * (len(heads) - 1)]),
     ]
     for row in grid.rows:
-        cells = [_escape(cell.text) for cell in row]
-        lines.append(_markdown_line([f"**{t}**" if c.bold else t for t, c in zip(cells, row, strict=True)]))
+        cells = [escape(cell.text) for cell in row]
+        lines.append(markdown_line([f"**{t}**" if c.bold else t for t, c in zip(cells, row, strict=True)]))
     return "\n".join(lines)
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     return text.replace("|", "\\|").replace("_", "\\_").replace("*", "\\*")
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, guard, parser_of
-from experiments.report.content import sections
+from experiments.overview import settings
+from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
 def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_CONF) -> int:
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
-    write_text(output, render(sections(store, found)))
+    glanced = glances(settings(store, conf, names))
+    write_text(output, render(sections(store, found), glanced))
     print(output)
     return 0
 

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.error_tables import error_grids, error_sentences
-from experiments.grids import Grid, number, published_grid
+from experiments.grids import Grid, published_grid, summary_text
 from experiments.labels import label
+from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
 from experiments.report.runs import RowRuns, rows_of_runs
 from experiments.report.scores import ScoreTable, Verdict, score_tables, verdict
 from experiments.store import Store
 from experiments.tabulate import Tabulated
-
-GLANCE = ("ntil", "ce")  # the losses that the overview compares
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,21 @@ class Section:
 
 @dataclass(frozen=True)
 class Glance:
-    """A line of the overview: NTIL against cross-entropy, by the table's first metric on its first split."""
+    """A line of the overview: a setting that was run with all three losses."""
 
     section: str
-    title: str
-    group: str
+    name: str
     metric: str
-    baseline: str
-    ours: str
-    difference: Verdict
+    means: tuple[str, ...]
+    differences: tuple[Verdict, ...]
 
 
-def sections(store: Store, found: Sequence[Tabulated]) -> tuple[list[Section], list[Glance]]:
-    return [_section(store, one) for one in found], [line for one in found for line in _glances(one)]
+def sections(store: Store, found: Sequence[Tabulated]) -> list[Section]:
+    return [_section(store, one) for one in found]
+
+
+def glances(found: Sequence[Setting]) -> list[Glance]:
+    return [_glance(setting) for setting in found]
 
 
 def _section(store: Store, found: Tabulated) -> Section:
@@ -92,25 +93,12 @@ def _galleries(store: Store, experiment: str, anchors: dict[str, str]) -> list[G
     return found
 
 
-def _glances(found: Tabulated) -> list[Glance]:
-    table = found.table
-    column = table.columns[0]
-    baselines = {row.group: row for row in table.rows if row.is_baseline and row.value == GLANCE[1]}
-    lines = []
-    for row in table.rows:
-        difference = row.entries[0].difference
-        if row.value == GLANCE[0] and row.group in baselines and difference is not None:
-            means = (baselines[row.group].entries[0].summary.mean, row.entries[0].summary.mean)
-            before, after = (number(mean, column.digits) for mean in means)
-            lines.append(
-                Glance(
-                    table.experiment,
-                    table.spec.title or table.experiment,
-                    row.group,
-                    column.title,
-                    before,
-                    after,
-                    verdict(difference, column.digits),
-                )
-            )
-    return lines
+def _glance(setting: Setting) -> Glance:
+    digits = setting.column.digits
+    return Glance(
+        setting.experiment,
+        setting.name,
+        setting.column.title,
+        tuple(summary_text(setting.means[loss], digits) for loss in LOSSES),
+        tuple(verdict(setting.differences[pair], digits) for pair in PAIRS),
+    )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from experiments.labels import label
+from experiments.overview import LOSSES, PAIRS
 from experiments.report.content import Glance, Section
 from experiments.report.scores import sort_value
 
@@ -12,8 +14,7 @@ PAGE = "index.html"
 HERE = Path(__file__).parent
 
 
-def render(content: tuple[Sequence[Section], Sequence[Glance]]) -> str:
-    found, glances = content
+def render(found: Sequence[Section], glances: Sequence[Glance]) -> str:
     jinja = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -26,6 +27,8 @@ def render(content: tuple[Sequence[Section], Sequence[Glance]]) -> str:
     return jinja.get_template("page.html").render(
         sections=found,
         glances=glances,
+        losses=[label(loss) for loss in LOSSES],
+        pairs=[f"{label(ours)} − {label(base)}" for ours, base in PAIRS],
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
     )

@@ -7,6 +7,7 @@ from run_factory import exact, write_run
 
 from experiments.check import main
 from experiments.collect import collect
+from experiments.overview import overview
 from experiments.report.__main__ import report
 from experiments.store import Store
 from experiments.tables import tables
@@ -20,6 +21,7 @@ def made(outputs: Path, results: Path, conf: Path) -> Path:
         write_run(outputs, exact(1, 0, 1), loss=loss)
     collect(outputs, results)
     tables(results, [], conf)
+    overview(results, conf, results / "README.md")
     report(results, [], results / "index.html", conf)
     return results
 
@@ -30,7 +32,7 @@ def test_what_was_just_made_is_right_and_stays_as_it_is(
     before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert main(["--results", str(made)], conf) == 0
-    assert "3 tables and the page are as" in capsys.readouterr().out
+    assert "3 tables, overview and page are as" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
 
 

@@ -1,0 +1,113 @@
+"""The overview of CE, EMD and NTIL, on runs whose differences are known."""
+
+from pathlib import Path
+
+import pytest
+from run_factory import exact, write_run
+
+from experiments.collect import collect
+from experiments.overview import PAGE, README, Setting, main, page, said, settings, statement, with_statement
+from experiments.store import Store
+from ntil.errors import UserError
+from ntil.runs.run import ROOT_CONF
+
+MARKS = "before\n<!-- overview:begin -->\nold\n<!-- overview:end -->\nafter\n"
+
+
+def write(
+    outputs: Path, seeds: int, *, losses: tuple[str, ...] = ("ce", "emd", "ntil"), word: str = ""
+) -> None:
+    """Right on 10, 30 and 30 of 40 items with CE, EMD and NTIL (and every other loss)."""
+    for loss in losses:
+        right = 10 if loss == "ce" else 30
+        for seed in range(seeds):
+            scores = exact(*(float(index < right) for index in range(40)))
+            write_run(outputs, scores, loss=loss, seed=seed, overrides=[word] if word else [])
+
+
+def collected(outputs: Path, results: Path) -> Store:
+    collect(outputs, results)
+    return Store(results)
+
+
+@pytest.fixture
+def found(outputs: Path, results: Path, conf: Path) -> list[Setting]:
+    """Three seeds with 250 training examples, two with 500."""
+    write(outputs, 3, word="trainer.train_examples=250")
+    write(outputs, 2, word="trainer.train_examples=500")
+    return settings(collected(outputs, results), conf)
+
+
+def test_differences_are_those_of_each_pair(found: list[Setting]) -> None:
+    first = found[0]
+    assert first.name == "A demonstration: 250 training examples"
+    assert first.seeds == 3
+    means = {pair: (round(d.mean, 3), d.verdict) for pair, d in first.differences.items()}
+    assert means == {
+        ("ntil", "ce"): (0.5, "better"),
+        ("ntil", "emd"): (0.0, "not distinguishable"),
+        ("emd", "ce"): (0.5, "better"),
+    }
+
+
+def test_the_statement_counts_settings_of_three_seeds(found: list[Setting]) -> None:
+    lines = statement(found, "tables")
+    assert lines[0] == "- **NTIL against CE**, 1 setting: better in 1, worse in 0, not distinguishable in 0."
+    assert lines[1].startswith(
+        "  - [A demonstration: 250 training examples](tables/demo.md), exact ↑: 0.250 → 0.750, +0.500 [+0.3"
+    )
+    assert lines[2] == "- **NTIL against EMD**, 1 setting: better in 0, worse in 0, not distinguishable in 1."
+    assert "500 training examples" not in "\n".join(lines)
+    assert "500 training examples" in page(found)
+
+
+def test_settings_of_too_few_seeds_state_nothing(found: list[Setting]) -> None:
+    assert statement(found[1:], "tables") == [
+        "No setting has been run with all three losses and 3 seeds yet."
+    ]
+
+
+@pytest.mark.parametrize("losses", [("ce", "ntil"), ("ce", "emd", "ntil", "del")])
+def test_tables_of_other_losses_are_left_out(
+    outputs: Path, results: Path, conf: Path, losses: tuple[str, ...]
+) -> None:
+    write(outputs, 3, losses=losses)
+    assert settings(collected(outputs, results), conf) == []
+
+
+def test_a_setting_that_lacks_a_loss_waits(outputs: Path, results: Path, conf: Path) -> None:
+    write(outputs, 1, word="data=clock_hard")
+    write(outputs, 1, losses=("ce", "emd"), word="data=clock_medium")
+    assert [setting.group for setting in settings(collected(outputs, results), conf)] == ["data=clock_hard"]
+
+
+def test_groups_in_words() -> None:
+    assert said("model=tiny_gemma, trainer.train_examples=250") == "tiny_gemma, 250 training examples"
+    assert said("+loss.weight=0.3") == "loss.weight=0.3"
+
+
+def test_the_readme_keeps_all_but_the_block(found: list[Setting]) -> None:
+    text = with_statement(MARKS, found)
+    assert text.startswith("before\n<!-- overview:begin -->\n- **NTIL against CE**")
+    assert text.endswith("\n<!-- overview:end -->\nafter\n")
+    assert "old" not in text
+    assert "](results/tables/demo.md)" in text
+    assert with_statement(text, found) == text
+
+
+def test_a_readme_without_marks_is_named(found: list[Setting]) -> None:
+    with pytest.raises(UserError, match="overview:begin"):
+        with_statement("nothing", found)
+
+
+def test_the_command_writes_both(found: list[Setting], results: Path, conf: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(MARKS)
+    assert main(["--results", str(results)], conf, readme) == 0
+    assert (results / PAGE).read_text(encoding="utf-8") == page(found)
+    assert readme.read_text(encoding="utf-8") == with_statement(MARKS, found)
+
+
+def test_the_committed_readme_says_what_the_results_say() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert with_statement(text, settings(Store(ROOT_CONF.parent / "results"))) == text
