@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.error_tables import error_grids, error_sentences
-from experiments.grids import Grid, published_grid, summary_text
+from experiments.grids import Grid, number, published_grid, summary_text
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
@@ -12,6 +12,8 @@ from experiments.report.runs import RowRuns, rows_of_runs
 from experiments.report.scores import ScoreTable, Verdict, score_tables, verdict
 from experiments.store import Store
 from experiments.tabulate import Tabulated
+
+GLANCED = tuple(pair for pair in PAIRS if pair[0] == "ntil")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Glance:
     section: str
     name: str
     metric: str
-    means: tuple[str, ...]
-    differences: tuple[Verdict, ...]
+    seeds: int
+    means: tuple[tuple[str, str], ...]  # in figures; with deviation and seeds
+    differences: tuple[Verdict, ...]  # NTIL minus each of the others
 
 
 def sections(store: Store, found: Sequence[Tabulated]) -> list[Section]:
@@ -95,10 +98,12 @@ def _galleries(store: Store, experiment: str, anchors: dict[str, str]) -> list[G
 
 def _glance(setting: Setting) -> Glance:
     digits = setting.column.digits
+    means = [setting.means[loss] for loss in LOSSES]
     return Glance(
         setting.experiment,
         setting.name,
         setting.column.title,
-        tuple(summary_text(setting.means[loss], digits) for loss in LOSSES),
-        tuple(verdict(setting.differences[pair], digits) for pair in PAIRS),
+        setting.seeds,
+        tuple((number(mean.mean, digits), summary_text(mean, digits)) for mean in means),
+        tuple(verdict(setting.differences[pair], digits) for pair in GLANCED),
     )
