@@ -12,7 +12,7 @@ from typing import Any
 from data_prep import weights
 from data_prep.configs import available, read, with_overrides
 from data_prep.registry import BUILDERS, request
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UserError, did_you_mean, guard
 
 EXAMPLES = """examples:
   python -m data_prep list
@@ -36,21 +36,21 @@ MISSING = "???"  # OmegaConf's mark of a value that the user must give
 
 def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if typed[:1] and not typed[0].startswith("-"):
-            _known(typed[0])
-        options = _parser(typed[0] if typed else "").parse_args(typed)
-        if options.command == "list":
-            return _list()
-        if options.command == WEIGHTS:
-            weights.prepare(options.name, options.out, options.raw)
-            return 0
-        data = read(_config_name(options))
-        data = with_overrides(data, [*_shortcuts(options, data), *(options.set or ())])
-        return _build(data, options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guard(lambda: _run(typed))
+
+
+def _run(typed: list[str]) -> int:
+    if typed[:1] and not typed[0].startswith("-"):
+        _known(typed[0])
+    options = _parser(typed[0] if typed else "").parse_args(typed)
+    if options.command == "list":
+        return _list()
+    if options.command == WEIGHTS:
+        weights.prepare(options.name, options.out, options.raw)
+        return 0
+    data = read(_config_name(options))
+    data = with_overrides(data, [*_shortcuts(options, data), *(options.set or ())])
+    return _build(data, options)
 
 
 def _build(data: dict[str, Any], options: argparse.Namespace) -> int:

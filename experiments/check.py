@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from experiments.command import add_experiments, add_results, guard, parser_of
+from experiments.command import add_experiments, add_results, parser_of
 from experiments.overview import PAGE as OVERVIEW
 from experiments.overview import page, settings
 from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
+from ntil.errors import guard
 from ntil.runs.run import ROOT_CONF
 
 SHOWN = 100  # letters of a different line

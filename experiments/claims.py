@@ -13,13 +13,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.command import add_results, guard, parser_of
+from experiments.command import add_results, parser_of
 from experiments.comparison import Comparison, TableSpec, compare
 from experiments.labels import label
 from experiments.presets import preset_names, table_spec
 from experiments.statistics import Difference
 from experiments.store import Store
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 

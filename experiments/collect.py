@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.command import guard, parser_of
+from experiments.command import parser_of
 from experiments.folder import BrokenRunError, RunResult, read_run
 from experiments.gallery import update_galleries
 from experiments.store import Store
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UserError, did_you_mean, guard
 
 NOT_RUNS = ("logs",)  # the launcher's
 

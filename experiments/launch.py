@@ -20,13 +20,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from experiments.command import guard, parser_of
+from experiments.command import parser_of
 from experiments.pool import Interrupt, Job, run_all
 from experiments.presets import PlannedRun, expand
 from experiments.progress import display, last_step
 from experiments.reuse import same_runs, take_over
 from experiments.store import Store
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 from ntil.runs.run import ROOT_CONF
 
 TRAIN = (sys.executable, str(ROOT_CONF.parent / "train.py"))

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.command import add_results, guard, parser_of
+from experiments.command import add_results, parser_of
 from experiments.comparison import Column, Comparison, TableSpec, compare
 from experiments.grids import MISSING, difference_text, number, summary_text
 from experiments.labels import label
@@ -23,7 +23,7 @@ from experiments.render import escape, markdown_line
 from experiments.statistics import LEVEL, Difference, Summary
 from experiments.store import Store
 from experiments.tabulate import chosen
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from experiments.command import add_experiments, add_results, guard, parser_of
+from experiments.command import add_experiments, add_results, parser_of
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
+from ntil.errors import guard
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 

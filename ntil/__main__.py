@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 
 DESCRIPTION = """\
 Losses for numbers differ in which wrong answer they forgive. This command shows it: a table of every
@@ -25,21 +25,18 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    return guard(lambda: _explain(options))
+
+
+def _explain(options: argparse.Namespace) -> int:
     try:
         from ntil.explain.command import run  # the extras are needed from here on
 
         run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "ntil":
             raise
-        print(f"error: `explain` needs {error.name}: pip install 'ntil[train]'.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+        raise UserError(f"`explain` needs {error.name}: pip install 'ntil[train]'.") from None
     return 0
 
 

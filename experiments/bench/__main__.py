@@ -28,8 +28,7 @@ from rich.progress import Progress
 from experiments.bench import figure, linear, losses, scaling, share, step
 from experiments.bench.lineup import Setting
 from experiments.bench.measure import write_rows
-from experiments.command import guard
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 
 PARTS = ("losses", "scaling", "linear", "step", "share", "figure")
 DTYPES = ("float32", "bfloat16", "float16")

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.command import add_experiments, add_results, guard, parser_of
+from experiments.command import add_experiments, add_results, parser_of
 from experiments.overview import settings
 from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
+from ntil.errors import guard
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 

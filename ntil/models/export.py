@@ -15,7 +15,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from transformers.utils import logging
 
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 from ntil.models.load import load_model
 
 
@@ -49,13 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    try:
+
+    def run() -> int:
         export(chosen.run, chosen.out)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"written to {chosen.out}")
-    return 0
+        print(f"written to {chosen.out}")
+        return 0
+
+    return guard(run)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError
+from ntil.errors import UserError, guard
 from ntil.evaluation.view.cards import read_view
 from ntil.evaluation.view.page import render
 from ntil.io import write_text
@@ -30,14 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="the data set, where it has moved since the run")
     parser.add_argument("--out", type=Path, help="the page to write (default: RUN/view.html)")
     options = parser.parse_args(arguments)
-    try:
-        if options.count < 1:
-            raise UserError(f"--count {options.count} leaves nothing to look at; use at least 1.")
-        out = options.out or options.run / "view.html"
-        write_text(out, render(read_view(options.run, options.count, options.data)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guard(
+        lambda: view(options.run, options.count, options.data, options.out or options.run / "view.html")
+    )
+
+
+def view(run: Path, count: int, data: Path | None, out: Path) -> int:
+    if count < 1:
+        raise UserError(f"--count {count} leaves nothing to look at; use at least 1.")
+    write_text(out, render(read_view(run, count, data)))
     print(f"open {out}")
     return 0
 

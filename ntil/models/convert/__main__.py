@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from ntil.errors import UserError
+from ntil.errors import guard
 from ntil.models.convert import convert
 
 EXAMPLES = """examples:
@@ -47,13 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    try:
+
+    def run() -> int:
         family = convert(chosen.source, chosen.out, chosen.family)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"written to {chosen.out}: python train.py model={family} model.local_folder={chosen.out}")
-    return 0
+        print(f"written to {chosen.out}: python train.py model={family} model.local_folder={chosen.out}")
+        return 0
+
+    return guard(run)
 
 
 if __name__ == "__main__":
