@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from experiments.errors import error_rows
+from experiments.errors.counts import error_rows
 from ntil.data.task import contribution
 from ntil.errors import UserError
 from ntil.io import read_json, read_jsonl

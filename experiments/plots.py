@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.analysis import analyse
 from experiments.command import add_experiments, add_results, parser_of
 from experiments.comparison import TableSpec, row_groups, row_value
 from experiments.curves import Abscissa, draw
-from experiments.error_plots import draw_calibration, draw_errors
+from experiments.errors.analysis import analyse
+from experiments.errors.plots import draw_calibration, draw_errors
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean, guard

@@ -26,8 +26,9 @@ class Published:
 
 
 def load_published(key: str, path: Path = ROOT_CONF / "published.yaml") -> Published:
-    blocks = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(blocks, dict)
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    blocks = {str(name): block for name, block in content.items()}
     if key not in blocks:
         raise UserError(
             f"{path} has no block {key!r}.{did_you_mean(key, blocks)} It has: {', '.join(blocks)}."

@@ -142,7 +142,7 @@ def tidy_csv(table: Comparison, published: Published | None) -> str:
         for column, entry in zip(table.columns, row.entries, strict=True):
             summary, difference = entry.summary, entry.difference
             paper = _published_cells(table, published, row.value, column.metric, column.split)
-            values = [summary.count, summary.mean, summary.sd]
+            values: list[float | int | str | None] = [summary.count, summary.mean, summary.sd]
             values += (
                 [
                     difference.mean,

@@ -97,7 +97,8 @@ def paired_difference(
     if not np.isfinite(differences).all():
         return None
     low, high = interval(bootstrap(ours, baseline, replicates, seed))
-    return Difference(float(np.mean(differences)), low, high, *ours.above.shape, verdict(low, high, better))
+    seeds, items = ours.above.shape
+    return Difference(float(np.mean(differences)), low, high, seeds, items, verdict(low, high, better))
 
 
 def bootstrap(ours: Array | Sums, baseline: Array | Sums, replicates: int, seed: int) -> Array:

@@ -3,7 +3,7 @@
 runs.csv                       long format: a row for each run, split and metric
 scores/<experiment>.csv.gz     a row for each run, split and test item, a column for each metric
 curves/<experiment>.csv        a row for each run, logged step and logged value
-errors/<experiment>.csv        a row for each run, split, kind of count and bin (experiments.errors)
+errors/<experiment>.csv        a row for each run, split, kind of count and bin (experiments.errors.counts)
 gallery/<experiment>.csv       a row for each picture of a prediction in gallery/<experiment>/ (experiments.gallery)
 """
 

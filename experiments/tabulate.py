@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.analysis import Analysis, analyse
 from experiments.caption import caption
 from experiments.comparison import Comparison, TableSpec, compare
-from experiments.error_tables import error_csv, error_markdown
+from experiments.errors.analysis import Analysis, analyse
+from experiments.errors.tables import error_csv, error_markdown
 from experiments.grids import Grid, grids
 from experiments.presets import grid_values, table_spec
 from experiments.published import Published, load_published

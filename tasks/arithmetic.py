@@ -52,7 +52,10 @@ class ArithmeticTask(Task):
 
     def __init__(self, question: str = "{query}", prefix: str = "", max_new_tokens: int = 24) -> None:
         self.question, self.prefix, self.max_new_tokens = question, prefix, max_new_tokens
-        self.answer_pattern = re.escape(prefix) + r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+
+    @property
+    def answer_pattern(self) -> str:
+        return re.escape(self.prefix) + r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 
     def prompt(self, example: Example) -> str:
         return self.question.replace("{query}", example.query or "")

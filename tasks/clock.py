@@ -56,7 +56,10 @@ class ClockTask(Task):
     def __init__(self, question: str = "What time is it?", max_new_tokens: int = 8) -> None:
         self.question = question
         self.max_new_tokens = max_new_tokens
-        self.answer_pattern = r"(?:[1-9]|1[0-2]):[0-5][0-9]"
+
+    @property
+    def answer_pattern(self) -> str:
+        return r"(?:[1-9]|1[0-2]):[0-5][0-9]"
 
     def prompt(self, example: Example) -> str:
         return self.question

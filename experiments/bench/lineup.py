@@ -60,7 +60,7 @@ def contestants(vocabulary: int, loops: bool = False) -> dict[str, Loss]:
         "NTIL decimal": ntil.NTIL(vocab, number_format="decimal"),
     }
     lineup: dict[str, Loss] = {BASELINE: cross_entropy}
-    lineup |= {name: lambda z, y, loss=loss: loss(z, y).total for name, loss in number.items()}
+    lineup |= {name: _total_of(loss) for name, loss in number.items()}
     lineup[FUSED] = ntil.WithCrossEntropy(number["NTIL"])
     lineup["CE + NTIL, logits overwritten"] = ntil.WithCrossEntropy(number["NTIL"], overwrite_logits=True)
     lineup["CE + NTIL, not fused"] = ntil.WithCrossEntropy(number["NTIL"], fused=False)
@@ -70,6 +70,10 @@ def contestants(vocabulary: int, loops: bool = False) -> dict[str, Loss]:
     if loops and (oracle := _oracle(vocabulary)) is not None:
         lineup[LOOPS] = oracle
     return lineup
+
+
+def _total_of(loss: ntil.NumberLoss) -> Loss:
+    return lambda logits, labels: loss(logits, labels).total
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -95,7 +99,7 @@ def _oracle(size: int) -> Loss | None:
         return None
     sys.path.insert(0, str(tests))
     try:
-        from oracles.ntil_loops import ntil as loops
+        from oracles.ntil_loops import ntil as loops  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(tests))
     names = texts(size)

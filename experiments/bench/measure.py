@@ -129,6 +129,7 @@ def peak_memory(module: str, device: str = "cpu", **asked: Any) -> float:
 
 
 def _weigh(work: Work, device: str) -> float:
+    before: float
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

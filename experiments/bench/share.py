@@ -77,7 +77,7 @@ def measure(repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
     losses = contestants(SHAPE["vocab_size"])
     for prompt, tokens in PROMPTS.items():
         step = Step(tokens)
-        jobs = {name: lambda name=name, step=step: step.run(name, losses[name]) for name in losses}  # type: ignore[misc]
+        jobs = {name: lambda name=name, step=step: step.run(name, losses[name]) for name in losses}
         seconds = take_turns(jobs, repeats, tick)
         for name in losses:
             whole = step.whole[name][1:]  # without the turn to warm up

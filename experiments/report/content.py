@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.error_tables import error_grids, error_sentences
+from experiments.errors.tables import error_grids, error_sentences
 from experiments.grids import Grid, number, published_grid, summary_text
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting

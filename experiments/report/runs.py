@@ -44,8 +44,8 @@ class RowRuns:
 
 def rows_of_runs(table: Comparison, store: Store) -> tuple[RowRuns, ...]:
     lines: dict[str, list[Row]] = {}
-    for row in store.runs(table.experiment):
-        lines.setdefault(row["run"], []).append(row)
+    for line in store.runs(table.experiment):
+        lines.setdefault(line["run"], []).append(line)
     groups = row_groups({row["run"]: row for row in table.runs}, table.spec.rows)
     found = []
     for place, row in enumerate(table.rows):

@@ -58,9 +58,11 @@ class Task(ABC):
     headline: ClassVar[str]  # the metric shown while training
     groups: ClassVar[Sequence[str]] = ()  # keys of `meta` whose values are also scored apart
     max_new_tokens: int = 32  # an answer's longest length in tokens, its end included
-    answer_pattern: str | None = (
-        None  # a regular expression of the answer format, for `evaluation.constrained`
-    )
+
+    @property
+    def answer_pattern(self) -> str | None:
+        """A regular expression of the answer format, for `evaluation.constrained`; None where there is none."""
+        return None
 
     @abstractmethod
     def prompt(self, example: Example) -> str: ...

@@ -3,7 +3,7 @@
 import pytest
 from run_factory import said
 
-from experiments.digits import answer_places, number_tokens, wrong_places
+from experiments.errors.digits import answer_places, number_tokens, wrong_places
 
 
 def places(answer: str, text: str, task: str = "arithmetic") -> dict[str, bool]:

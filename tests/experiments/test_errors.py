@@ -7,11 +7,11 @@ import pytest
 import yaml
 from run_factory import dump_lines, exact, said, write_run
 
-from experiments.analysis import Analysis, analyse
 from experiments.collect import collect
 from experiments.comparison import TableSpec
-from experiments.errors import confidence_bin
-from experiments.magnitude import binned, magnitude_of
+from experiments.errors.analysis import Analysis, analyse
+from experiments.errors.counts import confidence_bin
+from experiments.errors.magnitude import binned, magnitude_of
 from experiments.plots import main as plot
 from experiments.store import Store
 from experiments.tables import main as tabulate

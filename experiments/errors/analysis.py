@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from experiments import labels
 from experiments.comparison import TableSpec, row_groups
-from experiments.errors import BINS, CALIBRATION, PLACE
-from experiments.magnitude import WRONG_DIGITS, Magnitude, binned, magnitude_of
+from experiments.errors.counts import BINS, CALIBRATION, PLACE
+from experiments.errors.magnitude import WRONG_DIGITS, Magnitude, binned, magnitude_of
 from experiments.statistics import Summary, summarise
 from experiments.store import Row, Store
 

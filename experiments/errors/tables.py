@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 
-from experiments.analysis import Analysis, RowErrors, Shares
 from experiments.comparison import Comparison
+from experiments.errors.analysis import Analysis, RowErrors, Shares
 from experiments.grids import MISSING, Cell, Grid, number, summary_text
 from experiments.labels import label
 from experiments.render import generated, markdown_grid, markdown_list, plain

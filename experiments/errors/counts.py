@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.digits import answer_places, has_digits, number_tokens, wrong_places
-from experiments.magnitude import WRONG_DIGITS, magnitude_of
+from experiments.errors.digits import answer_places, has_digits, number_tokens, wrong_places
+from experiments.errors.magnitude import WRONG_DIGITS, magnitude_of
 from experiments.store import Row
 
 PLACE, CALIBRATION = "place", "calibration"

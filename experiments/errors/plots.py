@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from experiments.analysis import Analysis, Calibration, RowErrors, Shares
 from experiments.curves import STYLE, save
+from experiments.errors.analysis import Analysis, Calibration, RowErrors, Shares
 from experiments.grids import number
 from experiments.labels import colours, label, ordered
 
