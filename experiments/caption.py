@@ -44,7 +44,8 @@ def _differences(table: Comparison) -> list[str]:
     if not found:
         return []
     base = label(table.spec.baseline)
-    lines = [
+    lines = _effects(table)
+    lines += [
         f"Differences: row minus {base} over the seeds and test items that both have, with the 95 % interval of a paired "
         f"bootstrap over seeds and items ({REPLICATES:,} replicates). The verdict is better or worse where the interval "
         "leaves out 0; it is not corrected for the number of comparisons."
@@ -57,6 +58,15 @@ def _differences(table: Comparison) -> list[str]:
     elif seeds < FEW_SEEDS:
         lines.append(f"With {seeds} seeds the interval understates the variation between seeds.")
     return lines
+
+
+def _effects(table: Comparison) -> list[str]:
+    if not table.effects:
+        return []
+    return [
+        "Main effects: the mean over all rows that have the factor minus the mean over all that do not, each paired in the "
+        "same way; all rows tell about every factor, so that its interval is narrower than that of any two rows."
+    ]
 
 
 def _partial_metrics(table: Comparison) -> list[str]:

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from experiments import labels
 from experiments.folder import NOT_OVERRIDES
-from experiments.statistics import Array, Difference, Summary, Sums, paired_difference, summarise
+from experiments.pairing import Column, Scores, by_item, number_of, paired
+from experiments.statistics import Array, Difference, Summary, summarise
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean
-
-Scores = Mapping[tuple[str, str], Mapping[str, Row]]  # (run, split) → item → its row
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class TableSpec:
     along: str | None = (
         None  # an override that the figure draws the metrics over, such as trainer.train_examples
     )
+    effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a factor → the rows that have it
 
     @classmethod
     def parse(cls, name: str, node: Mapping[str, Any]) -> "TableSpec":
@@ -41,28 +41,8 @@ class TableSpec:
         if missing := [key for key in ("rows", "baseline", "splits", "metrics") if not node.get(key)]:
             raise UserError(f"the table of {name} lacks {', '.join(missing)}.")
         lists = {key: tuple(str(value) for value in node[key]) for key in ("splits", "metrics")}
-        return cls(**{**node, **lists, "baseline": str(node["baseline"])})
-
-
-@dataclass(frozen=True)
-class Column:
-    """A metric on a split."""
-
-    split: str
-    metric: str
-    label: str
-    better: str
-    unit: str
-    digits: int
-    ratio: tuple[tuple[str, ...], ...] | None = (
-        None  # of sums of these scores; None: mean of the metric's own
-    )
-
-    @property
-    def title(self) -> str:
-        arrow = "↑" if self.better == "higher" else "↓"
-        unit = "" if self.unit in ("", "share") else f" [{self.unit}]"
-        return f"{self.label}{unit} {arrow}"
+        effects = {str(factor): tuple(map(str, rows)) for factor, rows in (node.get("effects") or {}).items()}
+        return cls(**{**node, **lists, "effects": effects, "baseline": str(node["baseline"])})
 
 
 @dataclass(frozen=True)
@@ -90,6 +70,15 @@ class TableRow:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """Main effect of a factor: the mean over all rows that have it minus that over all others, under each column."""
+
+    group: str
+    factor: str
+    differences: tuple[Difference | None, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     experiment: str
     spec: TableSpec
@@ -97,6 +86,7 @@ class Comparison:
     rows: tuple[TableRow, ...]
     runs: tuple[Row, ...]  # one row of runs.csv for each run behind the table
     counts: tuple[tuple[str, str], ...]  # (split, number of items), each pair once
+    effects: tuple[Effect, ...] = ()
 
 
 Members = dict[str, dict[int, str]]  # row value → seed → run
@@ -110,15 +100,17 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     columns = _columns(experiment, spec, data)
     runs = {row["run"]: row for row in data}
     values = {(row["run"], row["split"], row["metric"]): row["value"] for row in data}
-    scores = _by_item(store.scores(experiment))
+    scores = by_item(store.scores(experiment))
     rows: list[TableRow] = []
+    effects: list[Effect] = []
     for group, members in row_groups(runs, spec.rows).items():
         order = labels.ordered(list(members), first=[spec.baseline, *expected])
         grouped = [_row(group, value, members, spec, columns, values, scores) for value in order]
         rows.extend(_mark_best(grouped, columns))
+        effects.extend(_effects(group, members, spec, columns, scores))
     behind = tuple(runs[name] for name in sorted(runs))
     counts = tuple(sorted({(row["split"], row["count"]) for row in data}))
-    return Comparison(experiment, spec, columns, tuple(rows), behind, counts)
+    return Comparison(experiment, spec, columns, tuple(rows), behind, counts, tuple(effects))
 
 
 def _columns(experiment: str, spec: TableSpec, data: Sequence[Row]) -> tuple[Column, ...]:
@@ -185,38 +177,26 @@ def _row(
     entries = []
     for column in columns:
         cells = [values.get((run, column.split, column.metric), "") for run in runs.values()]
-        difference = None if value == spec.baseline else _difference(runs, baseline, column, scores)
+        difference = None if value == spec.baseline else paired([runs], [baseline], column, scores)
         summary = summarise([float(cell) for cell in cells if cell])
         entries.append(Entry(summary, difference, _scored_share(runs, column, scores)))
     return TableRow(group, value, tuple(entries), value == spec.baseline)
 
 
-def _difference(
-    ours: Mapping[int, str], baseline: Mapping[int, str], column: Column, scores: Scores
-) -> Difference | None:
-    """Paired over the seeds that both have and the items that all of these runs have."""
-    seeds = sorted(ours.keys() & baseline.keys())
-    tables = [scores.get((runs[seed], column.split), {}) for runs in (ours, baseline) for seed in seeds]
-    items = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
-    if not items:
-        return None
-    ours_sums, baseline_sums = (
-        _sums(column, [[table[item] for item in items] for table in half])
-        for half in (tables[: len(seeds)], tables[len(seeds) :])
-    )
-    return paired_difference(ours_sums, baseline_sums, column.better)
-
-
-def _sums(column: Column, tables: Sequence[Sequence[Row]]) -> Sums:
-    """What the items of each table add to the column's metric."""
-
-    def cells(name: str) -> Array:
-        return np.array([[_number(row.get(name)) for row in table] for table in tables])
-
-    if column.ratio is None:
-        return Sums.of(cells(column.metric))
-    above, below = (np.sum([np.nan_to_num(cells(name)) for name in names], axis=0) for names in column.ratio)
-    return Sums(above, below)
+def _effects(
+    group: str, members: Members, spec: TableSpec, columns: Sequence[Column], scores: Scores
+) -> list[Effect]:
+    """Nothing unless every row that an effect names has runs: half a factorial has other main effects."""
+    named = {value for having in spec.effects.values() for value in having} | {spec.baseline}
+    if not spec.effects or not named <= members.keys():
+        return []
+    found = []
+    for factor, having in spec.effects.items():
+        present = [members[value] for value in sorted(named) if value in having]
+        absent = [members[value] for value in sorted(named) if value not in having]
+        differences = tuple(paired(present, absent, column, scores) for column in columns)
+        found.append(Effect(group, factor, differences))
+    return found
 
 
 def _ratio(row: Row) -> tuple[tuple[str, ...], ...] | None:
@@ -227,24 +207,13 @@ def _scored_share(runs: Mapping[int, str], column: Column, scores: Scores) -> fl
     """None for metrics that no single item has: ratios and those of a whole split."""
     cells: Array = np.array(
         [
-            _number(row[column.metric])
+            number_of(row[column.metric])
             for run in runs.values()
             for row in scores.get((run, column.split), {}).values()
             if column.metric in row
         ]
     )
     return float(1 - np.isnan(cells).mean()) if cells.size else None
-
-
-def _number(cell: str | None) -> float:
-    return float(cell) if cell else float("nan")
-
-
-def _by_item(rows: Sequence[Row]) -> Scores:
-    result: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        result.setdefault((row["run"], row["split"]), {})[row["item"]] = row
-    return result
 
 
 def _mark_best(rows: list[TableRow], columns: Sequence[Column]) -> list[TableRow]:

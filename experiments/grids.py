@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from experiments.comparison import Column, Comparison, Entry
-from experiments.labels import label
+from experiments.comparison import Comparison, Entry
+from experiments.labels import label, row_label
+from experiments.pairing import Column
 from experiments.published import Published
 from experiments.statistics import Difference, Summary
 
@@ -32,6 +33,7 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
     for split in table.spec.splits:
         indices = [index for index, column in enumerate(table.columns) if column.split == split]
         found += [_scores(table, split, indices, published), _differences(table, split, indices)]
+        found.append(effects_grid(table, split))
     return [grid for grid in [*found, published_grid(table, published)] if grid is not None]
 
 
@@ -93,6 +95,21 @@ def _differences(table: Comparison, split: str, indices: list[int]) -> Grid | No
 
 def _difference_cell(entry: Entry, column: Column) -> Cell:
     return Cell(difference_text(entry.difference, column.digits))
+
+
+def effects_grid(table: Comparison, split: str) -> Grid | None:
+    """Main effects of the factors, where the table has any."""
+    if not table.effects:
+        return None
+    columns = [(index, column) for index, column in enumerate(table.columns) if column.split == split]
+    rows = tuple(
+        (
+            Cell(row_label(effect.factor, effect.group)),
+            *(Cell(difference_text(effect.differences[index], column.digits)) for index, column in columns),
+        )
+        for effect in table.effects
+    )
+    return Grid(f"Main effects on {split}", ("factor", *(column.title for _, column in columns)), rows)
 
 
 def published_grid(table: Comparison, published: Published | None) -> Grid | None:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.command import add_results, parser_of
-from experiments.comparison import Column, Comparison, TableSpec, compare
+from experiments.comparison import Comparison, TableSpec, compare
 from experiments.grids import MISSING, difference_text, number, summary_text
 from experiments.labels import label
+from experiments.pairing import Column
 from experiments.presets import table_spec
 from experiments.render import escape, markdown_line
 from experiments.statistics import LEVEL, Difference, Summary

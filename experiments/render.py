@@ -8,6 +8,7 @@ from experiments.comparison import Comparison
 from experiments.grids import MISSING, Cell, Grid
 from experiments.labels import label
 from experiments.published import Published
+from experiments.statistics import Difference
 from experiments.store import Row
 
 CSV_COLUMNS = (
@@ -142,24 +143,30 @@ def tidy_csv(table: Comparison, published: Published | None) -> str:
         for column, entry in zip(table.columns, row.entries, strict=True):
             summary, difference = entry.summary, entry.difference
             paper = _published_cells(table, published, row.value, column.metric, column.split)
-            values: list[float | int | str | None] = [summary.count, summary.mean, summary.sd]
-            values += (
-                [
-                    difference.mean,
-                    difference.low,
-                    difference.high,
-                    difference.verdict,
-                    difference.seeds,
-                    difference.items,
-                ]
-                if difference
-                else [None] * 6
-            )
+            values = [summary.count, summary.mean, summary.sd, *_difference_cells(difference)]
             names = [table.experiment, row.group, row.value, label(row.value), column.split, column.metric]
             writer.writerow(
                 [*names, column.unit, column.better, *map(plain, [*values, entry.scored, *paper])]
             )
+    for effect in table.effects:
+        for column, found in zip(table.columns, effect.differences, strict=True):
+            names = [
+                table.experiment,
+                effect.group,
+                f"effect of {effect.factor}",
+                "",
+                column.split,
+                column.metric,
+            ]
+            cells = [*([None] * 3), *_difference_cells(found), *([None] * 3)]
+            writer.writerow([*names, column.unit, column.better, *map(plain, cells)])
     return text.getvalue()
+
+
+def _difference_cells(found: Difference | None) -> list[float | int | str | None]:
+    if found is None:
+        return [None] * 6
+    return [found.mean, found.low, found.high, found.verdict, found.seeds, found.items]
 
 
 def _published_cells(

@@ -5,6 +5,7 @@ ratio of sums over the items: for a mean, of the scores over their count, where 
 nan) is left out, as in the metric itself; for precision and its like, of what each item adds above and below.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -84,36 +85,52 @@ def paired_difference(
     each seed would treat S seeds on n items as S·n independent items and make the interval too narrow.
     None where a side has a run without any score.
     """
-    ours, baseline = Sums.of(ours), Sums.of(baseline)
-    if ours.above.shape != baseline.above.shape or ours.above.ndim != 2:
-        raise ValueError(
-            f"expected two [seeds, items] arrays of one shape, got {ours.above.shape} and {baseline.above.shape}"
-        )
+    return contrast([ours], [baseline], better, replicates, seed)
+
+
+def contrast(
+    ours: Sequence[Array | Sums],
+    baseline: Sequence[Array | Sums],
+    better: str,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Difference | None:
+    """`paired_difference` where each side is a mean of the metric over several rows, as for the main effect of a factor.
+
+    All rows are [seeds, items]; a replicate's seeds and items are the same ones for all of them.
+    """
     if better not in ("higher", "lower"):
         raise UserError(f"a metric is better when 'higher' or 'lower', not {better!r}.")
-    if not ours.above.size:
+    present, absent = [Sums.of(row) for row in ours], [Sums.of(row) for row in baseline]
+    shapes = {row.above.shape for row in [*present, *absent]}
+    if not present or not absent or len(shapes) != 1 or any(len(shape) != 2 for shape in shapes):
+        raise ValueError(f"expected [seeds, items] arrays of one shape on both sides, got {sorted(shapes)}")
+    seeds, items = shapes.pop()
+    if not seeds * items:
         return None
-    differences = ours.ratio() - baseline.ratio()
+    above, below = (np.mean([row.ratio() for row in side], axis=0) for side in (present, absent))
+    differences = above - below
     if not np.isfinite(differences).all():
         return None
-    low, high = interval(bootstrap(ours, baseline, replicates, seed))
-    seeds, items = ours.above.shape
+    low, high = interval(bootstrap(present, absent, replicates, seed))
     return Difference(float(np.mean(differences)), low, high, seeds, items, verdict(low, high, better))
 
 
-def bootstrap(ours: Array | Sums, baseline: Array | Sums, replicates: int, seed: int) -> Array:
-    """[replicates] differences of the metric, one for each draw of seeds and items."""
-    ours, baseline = Sums.of(ours), Sums.of(baseline)
-    seeds, items = ours.above.shape
-    above = np.concatenate([ours.above, baseline.above]).T  # [items, 2·seeds]
-    below = np.concatenate([ours.below, baseline.below]).T
+def bootstrap(
+    ours: Sequence[Array | Sums], baseline: Sequence[Array | Sums], replicates: int, seed: int
+) -> Array:
+    """[replicates] differences of the metric's mean over each side's rows, one for each draw of seeds and items."""
+    rows = [Sums.of(row) for row in [*ours, *baseline]]
+    seeds, items = rows[0].above.shape
+    above = np.concatenate([row.above for row in rows]).T  # [items, rows·seeds]
+    below = np.concatenate([row.below for row in rows]).T
     result = []
     for item_draws, seed_draws in _weights(replicates, seed, seeds, items):
         item_weight, seed_weight = item_draws.astype(float), seed_draws.astype(float)
         # A draw may hold nothing to divide by: nan, left out of the interval.
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = (item_weight @ above) / (item_weight @ below)
-        differences = means[:, :seeds] - means[:, seeds:]
+            means = ((item_weight @ above) / (item_weight @ below)).reshape(-1, len(rows), seeds)
+        differences = means[:, : len(ours)].mean(axis=1) - means[:, len(ours) :].mean(axis=1)
         # A seed that was not drawn has no say, not even as 0 · nan.
         result.append(np.where(seed_weight > 0, seed_weight * differences, 0.0).sum(axis=1) / seeds)
     # Equal runs must differ by 0, not by the last bit of a sum.

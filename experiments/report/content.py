@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.errors.tables import error_grids, error_sentences
-from experiments.grids import Grid, number, published_grid, summary_text
+from experiments.grids import Grid, effects_grid, number, published_grid, summary_text
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
@@ -34,6 +34,7 @@ class Section:
     name: str
     title: str
     tables: tuple[ScoreTable, ...]
+    effects: tuple[Grid, ...]
     published: Grid | None
     sentences: tuple[str, ...]
     curves: tuple[Figure, ...]
@@ -74,6 +75,7 @@ def _section(store: Store, found: Tabulated) -> Section:
         name=table.experiment,
         title=table.spec.title or table.experiment,
         tables=tuple(score_tables(table, found.published, rows)),
+        effects=tuple(grid for split in table.spec.splits if (grid := effects_grid(table, split))),
         published=published_grid(table, found.published),
         sentences=found.sentences,
         curves=tuple(figure for figure in shown if not figure.of_errors),

@@ -7,6 +7,7 @@ from experiments.statistics import (
     Summary,
     Sums,
     bootstrap,
+    contrast,
     interval,
     paired_difference,
     summarise,
@@ -75,7 +76,7 @@ def test_the_bootstrap_has_the_exact_distribution() -> None:
             with np.errstate(invalid="ignore"):
                 means = [np.nansum(side[pick], 1) / (~np.isnan(side[pick])).sum(1) for side in (ours, base)]
             every.append((means[0] - means[1]).mean())
-    exact, drawn = np.array(every), bootstrap(ours, base, 60_000, seed=3)
+    exact, drawn = np.array(every), bootstrap([ours], [base], 60_000, seed=3)
     assert np.isnan(drawn).mean() == pytest.approx(np.isnan(exact).mean(), abs=0.01)
     exact, drawn = exact[~np.isnan(exact)], drawn[~np.isnan(drawn)]
     for value in np.unique(exact.round(9)):
@@ -94,7 +95,26 @@ def test_a_ratio_of_sums_has_the_exact_distribution() -> None:
     for items in itertools.product(range(3), repeat=3):
         sides = [side.above[0, items].sum() / side.below[0, items].sum() for side in (ours, base)]
         every.append(sides[0] - sides[1])
-    exact, drawn = np.array(every), bootstrap(ours, base, 60_000, seed=4)
+    exact, drawn = np.array(every), bootstrap([ours], [base], 60_000, seed=4)
+    for value in np.unique(exact.round(9)):
+        share = np.mean(exact <= value + 1e-9)
+        assert np.mean(drawn <= value + 1e-9) == pytest.approx(share, abs=0.01)
+
+
+def test_a_contrast_of_means_has_the_exact_distribution() -> None:
+    """The main effect of a factor from four rows of two seeds: every draw of seeds and items, by hand."""
+    having = [rows([1, 0, 2], [5, 1, 4]), rows([2, 2, 0], [1, 0, 3])]
+    lacking = [rows([0, 0, 1], [1, 2, 1]), rows([1, 3, 0], [0, 0, 2])]
+    found = contrast(having, lacking, "higher", replicates=300)
+    assert found is not None
+    assert found.mean == pytest.approx(((3 + 10 + 4 + 4) - (1 + 4 + 4 + 2)) / 3 / 2 / 2)
+    every = []
+    for seeds in itertools.product(range(2), repeat=2):
+        for items in itertools.product(range(3), repeat=3):
+            pick = np.ix_(seeds, items)
+            sides = [np.mean([row[pick].mean() for row in side]) for side in (having, lacking)]
+            every.append(sides[0] - sides[1])
+    exact, drawn = np.array(every), bootstrap(having, lacking, 60_000, seed=6)
     for value in np.unique(exact.round(9)):
         share = np.mean(exact <= value + 1e-9)
         assert np.mean(drawn <= value + 1e-9) == pytest.approx(share, abs=0.01)
@@ -105,17 +125,17 @@ def test_seeds_share_the_items_that_were_drawn() -> None:
     random = np.random.default_rng(5)
     item = random.normal(0, 1, 400)
     ours = np.tile(item, (8, 1))
-    low, high = interval(bootstrap(ours, np.zeros_like(ours), 4000, seed=0))
+    low, high = interval(bootstrap([ours], [np.zeros_like(ours)], 4000, seed=0))
     assert high - low == pytest.approx(2 * 1.96 * item.std() / 400**0.5, rel=0.08)
 
 
 def test_variation_between_seeds_widens_the_interval() -> None:
     steady = np.full((5, 100), 0.5)
     moving = steady + np.array([[-0.2], [-0.1], [0.0], [0.1], [0.2]])
-    low, high = interval(bootstrap(moving, np.full((5, 100), 0.5), 4000, seed=0))
+    low, high = interval(bootstrap([moving], [np.full((5, 100), 0.5)], 4000, seed=0))
     assert low < -0.08
     assert high > 0.08
-    assert interval(bootstrap(steady, steady, 4000, seed=0)) == (0, 0)
+    assert interval(bootstrap([steady], [steady], 4000, seed=0)) == (0, 0)
 
 
 def test_pairing_uses_the_same_items_on_both_sides() -> None:
@@ -130,7 +150,7 @@ def test_chunks_do_not_change_how_many_replicates_there_are(monkeypatch: pytest.
     from experiments import statistics
 
     monkeypatch.setattr(statistics, "_CHUNK", 250)
-    assert bootstrap(np.ones((2, 100)), np.zeros((2, 100)), 11, seed=0).tolist() == [1.0] * 11
+    assert bootstrap([np.ones((2, 100))], [np.zeros((2, 100))], 11, seed=0).tolist() == [1.0] * 11
 
 
 def test_the_same_numbers_each_time() -> None:
@@ -147,5 +167,9 @@ def test_a_run_without_any_score_has_no_difference() -> None:
 def test_wrong_shapes_and_directions_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         paired_difference(np.zeros((2, 3)), np.zeros((2, 4)), "higher")
+    with pytest.raises(ValueError, match="one shape"):
+        contrast([np.zeros((2, 3)), np.zeros((2, 4))], [np.zeros((2, 3))], "higher")
+    with pytest.raises(ValueError, match="one shape"):
+        contrast([], [np.zeros((2, 3))], "higher")
     with pytest.raises(UserError, match="'up'"):
         paired_difference(np.zeros((1, 2)), np.zeros((1, 2)), "up")

@@ -200,6 +200,37 @@ def test_rows_may_be_an_override(outputs: Path, results: Path, conf: Path) -> No
     }
 
 
+FACTORS = {"A": ["a", "ab"], "B": ["b", "ab"]}
+
+
+def factorial(outputs: Path, **right: int) -> None:
+    """Rows of a factorial by the names of their factors, right on so many of 100 items; two seeds."""
+    for loss, count in right.items():
+        for seed in (0, 1):
+            write_run(outputs, exact(*[1.0] * count, *[0.0] * (100 - count)), loss=loss, seed=seed)
+
+
+def test_main_effects_are_means_over_all_rows(outputs: Path, results: Path, conf: Path) -> None:
+    factorial(outputs, none=40, a=60, b=40, ab=64)
+    set_table(conf, baseline="none", effects=FACTORS)
+    text = make(outputs, results, conf, "demo")
+    effects = table_after(text, "Main effects on test")
+    assert effects["A"][0].startswith("+0.220 [+0.1")  # (60 + 64) / 2 − (40 + 40) / 2
+    assert effects["A"][0].endswith("] better")
+    assert effects["B"][0].startswith("+0.020 [")  # (40 + 64) / 2 − (40 + 60) / 2
+    assert "- Main effects: the mean over all rows that have the factor" in text
+    with (results / "tables" / "demo.csv").open(newline="") as file:
+        lines = {row["row"]: row for row in csv.DictReader(file)}
+    assert float(lines["effect of A"]["difference"]) == pytest.approx(0.22)
+    assert (lines["effect of A"]["mean"], lines["effect of A"]["paired_seeds"]) == ("", "2")
+
+
+def test_half_a_factorial_has_no_main_effects(outputs: Path, results: Path, conf: Path) -> None:
+    factorial(outputs, none=40, a=60, ab=64)
+    set_table(conf, baseline="none", effects=FACTORS)
+    assert "Main effects" not in make(outputs, results, conf, "demo")
+
+
 def test_the_same_point_twice_is_refused(
     outputs: Path, results: Path, conf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
