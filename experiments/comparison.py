@@ -30,6 +30,12 @@ class TableSpec:
     )
     effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a factor → the rows that have it
 
+    @property
+    def factorial(self) -> set[str]:
+        """All rows that the effects speak of, the baseline (which has no factor) included; empty without effects."""
+        named = {value for having in self.effects.values() for value in having}
+        return named | {self.baseline} if named else set()
+
     @classmethod
     def parse(cls, name: str, node: Mapping[str, Any]) -> "TableSpec":
         known = [field.name for field in fields(cls)]
@@ -97,6 +103,7 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     data = store.runs(experiment)
     if not data:
         raise UserError(f"{store.runs_path} has no runs of {experiment!r}; collect them first.")
+    _check_effects(experiment, spec, expected)
     columns = _columns(experiment, spec, data)
     runs = {row["run"]: row for row in data}
     values = {(row["run"], row["split"], row["metric"]): row["value"] for row in data}
@@ -183,11 +190,20 @@ def _row(
     return TableRow(group, value, tuple(entries), value == spec.baseline)
 
 
+def _check_effects(experiment: str, spec: TableSpec, expected: Sequence[str]) -> None:
+    if expected and (unknown := sorted(spec.factorial - set(expected))):
+        near = did_you_mean(unknown[0], expected)
+        raise UserError(
+            f"the effects of {experiment} name the row {unknown[0]!r}, which its grid does not have.{near} "
+            f"It has: {', '.join(expected)}."
+        )
+
+
 def _effects(
     group: str, members: Members, spec: TableSpec, columns: Sequence[Column], scores: Scores
 ) -> list[Effect]:
     """Nothing unless every row that an effect names has runs: half a factorial has other main effects."""
-    named = {value for having in spec.effects.values() for value in having} | {spec.baseline}
+    named = spec.factorial
     if not spec.effects or not named <= members.keys():
         return []
     found = []

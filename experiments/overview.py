@@ -16,7 +16,7 @@ from pathlib import Path
 
 from experiments.command import add_results, parser_of
 from experiments.comparison import Comparison, TableSpec, compare
-from experiments.grids import MISSING, difference_text, number, summary_text
+from experiments.grids import difference_text, number, summary_text
 from experiments.labels import label
 from experiments.pairing import Column
 from experiments.presets import table_spec
@@ -96,12 +96,10 @@ def _settings(name: str, spec: TableSpec, store: Store) -> list[Setting]:
     column = tables["ce"].columns[0]
     found = []
     for group in dict.fromkeys(row.group for row in tables["ce"].rows):
-        means = {
-            loss: entries["ce", group, loss].summary for loss in LOSSES if ("ce", group, loss) in entries
-        }
         pairs = {(ours, base): entries.get((base, group, ours)) for ours, base in PAIRS}
         differences = {pair: entry.difference for pair, entry in pairs.items() if entry and entry.difference}
         if len(differences) == len(PAIRS):  # else a loss has no run that could be paired yet
+            means = {loss: entries["ce", group, loss].summary for loss in LOSSES}
             found.append(Setting(name, spec.title or name, group, column, means, differences))
     return found
 
@@ -178,7 +176,7 @@ def _cells(setting: Setting) -> list[str]:
         f"[{escape(setting.name)}](tables/{setting.experiment}.md)",
         setting.column.title,
         str(setting.seeds),
-        *(summary_text(setting.means[loss], digits) if loss in setting.means else MISSING for loss in LOSSES),
+        *(summary_text(setting.means[loss], digits) for loss in LOSSES),
         *(difference_text(setting.differences[pair], digits) for pair in PAIRS),
     ]
 

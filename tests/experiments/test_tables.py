@@ -24,6 +24,13 @@ def set_table(conf: Path, **table: object) -> None:
     path.write_text("# @package _global_\n" + yaml.safe_dump(preset))
 
 
+def set_grid(conf: Path, losses: str) -> None:
+    path = conf / "experiment" / "demo.yaml"
+    preset = yaml.safe_load(path.read_text())
+    preset["hydra"]["sweeper"]["params"]["loss"] = losses
+    path.write_text("# @package _global_\n" + yaml.safe_dump(preset))
+
+
 def make(outputs: Path, results: Path, conf: Path, *words: str) -> str:
     """Collect, drop the outputs (tables need results/ alone), write; returns the Markdown."""
     if outputs.exists():
@@ -212,6 +219,7 @@ def factorial(outputs: Path, **right: int) -> None:
 
 def test_main_effects_are_means_over_all_rows(outputs: Path, results: Path, conf: Path) -> None:
     factorial(outputs, none=40, a=60, b=40, ab=64)
+    set_grid(conf, "none,a,b,ab")
     set_table(conf, baseline="none", effects=FACTORS)
     text = make(outputs, results, conf, "demo")
     effects = table_after(text, "Main effects on test")
@@ -225,8 +233,21 @@ def test_main_effects_are_means_over_all_rows(outputs: Path, results: Path, conf
     assert (lines["effect of A"]["mean"], lines["effect of A"]["paired_seeds"]) == ("", "2")
 
 
+def test_an_effect_of_an_unknown_row_is_named(
+    outputs: Path, results: Path, conf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_losses(outputs)
+    collect(outputs, results)
+    set_table(conf, effects={"A": ["ntill"]})
+    assert main(["--results", str(results)], conf) == 2
+    assert (
+        "name the row 'ntill', which its grid does not have. Did you mean 'ntil'?" in capsys.readouterr().err
+    )
+
+
 def test_half_a_factorial_has_no_main_effects(outputs: Path, results: Path, conf: Path) -> None:
     factorial(outputs, none=40, a=60, ab=64)
+    set_grid(conf, "none,a,b,ab")
     set_table(conf, baseline="none", effects=FACTORS)
     assert "Main effects" not in make(outputs, results, conf, "demo")
 
