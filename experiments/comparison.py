@@ -30,12 +30,6 @@ class TableSpec:
     )
     effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a factor → the rows that have it
 
-    @property
-    def factorial(self) -> set[str]:
-        """All rows that the effects speak of, the baseline (which has no factor) included; empty without effects."""
-        named = {value for having in self.effects.values() for value in having}
-        return named | {self.baseline} if named else set()
-
     @classmethod
     def parse(cls, name: str, node: Mapping[str, Any]) -> "TableSpec":
         known = [field.name for field in fields(cls)]
@@ -77,7 +71,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Effect:
-    """Main effect of a factor: the mean over all rows that have it minus that over all others, under each column."""
+    """Main effect of a factor: the mean over the grid's rows that have it minus that over its others, under each column."""
 
     group: str
     factor: str
@@ -94,12 +88,16 @@ class Comparison:
     counts: tuple[tuple[str, str], ...]  # (split, number of items), each pair once
     effects: tuple[Effect, ...] = ()
 
+    @property
+    def title(self) -> str:
+        return self.spec.title or self.experiment
+
 
 Members = dict[str, dict[int, str]]  # row value → seed → run
 
 
 def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[str] = ()) -> Comparison:
-    """The table of an experiment; `expected` row values are shown even where they have no run yet."""
+    """The table of an experiment; `expected`, the grid's row values, are shown even where they have no run yet."""
     data = store.runs(experiment)
     if not data:
         raise UserError(f"{store.runs_path} has no runs of {experiment!r}; collect them first.")
@@ -114,7 +112,7 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
         order = labels.ordered(list(members), first=[spec.baseline, *expected])
         grouped = [_row(group, value, members, spec, columns, values, scores) for value in order]
         rows.extend(_mark_best(grouped, columns))
-        effects.extend(_effects(group, members, spec, columns, scores))
+        effects.extend(_effects(group, members, spec, columns, scores, expected))
     behind = tuple(runs[name] for name in sorted(runs))
     counts = tuple(sorted({(row["split"], row["count"]) for row in data}))
     return Comparison(experiment, spec, columns, tuple(rows), behind, counts, tuple(effects))
@@ -190,26 +188,31 @@ def _row(
     return TableRow(group, value, tuple(entries), value == spec.baseline)
 
 
-def _check_effects(experiment: str, spec: TableSpec, expected: Sequence[str]) -> None:
-    if expected and (unknown := sorted(spec.factorial - set(expected))):
-        near = did_you_mean(unknown[0], expected)
+def _check_effects(experiment: str, spec: TableSpec, grid: Sequence[str]) -> None:
+    named = [value for having in spec.effects.values() for value in having]
+    if grid and (unknown := [value for value in named if value not in grid]):
+        near = did_you_mean(unknown[0], grid)
         raise UserError(
             f"the effects of {experiment} name the row {unknown[0]!r}, which its grid does not have.{near} "
-            f"It has: {', '.join(expected)}."
+            f"It has: {', '.join(grid)}."
         )
 
 
 def _effects(
-    group: str, members: Members, spec: TableSpec, columns: Sequence[Column], scores: Scores
+    group: str,
+    members: Members,
+    spec: TableSpec,
+    columns: Sequence[Column],
+    scores: Scores,
+    grid: Sequence[str],
 ) -> list[Effect]:
-    """Nothing unless every row that an effect names has runs: half a factorial has other main effects."""
-    named = spec.factorial
-    if not spec.effects or not named <= members.keys():
+    """Nothing unless every row of the grid has runs: half a factorial has other main effects."""
+    if not grid or not set(grid) <= members.keys():
         return []
     found = []
     for factor, having in spec.effects.items():
-        present = [members[value] for value in sorted(named) if value in having]
-        absent = [members[value] for value in sorted(named) if value not in having]
+        present = [members[value] for value in sorted(grid) if value in having]
+        absent = [members[value] for value in sorted(grid) if value not in having]
         differences = tuple(paired(present, absent, column, scores) for column in columns)
         found.append(Effect(group, factor, differences))
     return found

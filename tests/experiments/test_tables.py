@@ -17,17 +17,13 @@ from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF
 
 
-def set_table(conf: Path, **table: object) -> None:
+def set_table(conf: Path, losses: str | None = None, **table: object) -> None:
+    """Change the table of the preset, and the losses of its grid."""
     path = conf / "experiment" / "demo.yaml"
     preset = yaml.safe_load(path.read_text())
     preset["table"] |= table
-    path.write_text("# @package _global_\n" + yaml.safe_dump(preset))
-
-
-def set_grid(conf: Path, losses: str) -> None:
-    path = conf / "experiment" / "demo.yaml"
-    preset = yaml.safe_load(path.read_text())
-    preset["hydra"]["sweeper"]["params"]["loss"] = losses
+    if losses is not None:
+        preset["hydra"]["sweeper"]["params"]["loss"] = losses
     path.write_text("# @package _global_\n" + yaml.safe_dump(preset))
 
 
@@ -219,8 +215,7 @@ def factorial(outputs: Path, **right: int) -> None:
 
 def test_main_effects_are_means_over_all_rows(outputs: Path, results: Path, conf: Path) -> None:
     factorial(outputs, none=40, a=60, b=40, ab=64)
-    set_grid(conf, "none,a,b,ab")
-    set_table(conf, baseline="none", effects=FACTORS)
+    set_table(conf, "none,a,b,ab", baseline="none", effects=FACTORS)
     text = make(outputs, results, conf, "demo")
     effects = table_after(text, "Main effects on test")
     assert effects["A"][0].startswith("+0.220 [+0.1")  # (60 + 64) / 2 − (40 + 40) / 2
@@ -245,10 +240,19 @@ def test_an_effect_of_an_unknown_row_is_named(
     )
 
 
+@pytest.mark.parametrize("baseline", ["a", "ab"])
+def test_the_baseline_has_no_say_in_main_effects(
+    outputs: Path, results: Path, conf: Path, baseline: str
+) -> None:
+    factorial(outputs, none=40, a=60, b=40, ab=64)
+    set_table(conf, "none,a,b,ab", baseline=baseline, effects=FACTORS)
+    effects = table_after(make(outputs, results, conf, "demo"), "Main effects on test")
+    assert (effects["A"][0][:6], effects["B"][0][:6]) == ("+0.220", "+0.020")
+
+
 def test_half_a_factorial_has_no_main_effects(outputs: Path, results: Path, conf: Path) -> None:
     factorial(outputs, none=40, a=60, ab=64)
-    set_grid(conf, "none,a,b,ab")
-    set_table(conf, baseline="none", effects=FACTORS)
+    set_table(conf, "none,a,b,ab", baseline="none", effects=FACTORS)
     assert "Main effects" not in make(outputs, results, conf, "demo")
 
 
