@@ -26,6 +26,13 @@ $(TESTABLE): $(READY)
 demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory table NAME=clock_demo
 
+# what is said about all experiments together
+define PAGES
+$(RUN) -m experiments.claims
+$(RUN) -m experiments.overview
+$(RUN) -m experiments.report
+endef
+
 TABLE = $(if $(wildcard conf/experiment/$(NAME)_table.yaml),$(NAME)_table,$(NAME))
 
 table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablation, …)
@@ -33,16 +40,12 @@ table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablati
 	$(RUN) -m experiments.collect --experiment $(TABLE)
 	$(RUN) -m experiments.plots $(TABLE)
 	$(RUN) -m experiments.tables $(TABLE)
-	$(RUN) -m experiments.claims
-	$(RUN) -m experiments.overview
-	$(RUN) -m experiments.report
+	$(PAGES)
 
 tables: $(READY)  ## all tables, figures and results/index.html again from results/
 	$(RUN) -m experiments.tables
 	$(RUN) -m experiments.plots
-	$(RUN) -m experiments.claims
-	$(RUN) -m experiments.overview
-	$(RUN) -m experiments.report
+	$(PAGES)
 
 test: $(TESTABLE)  ## the tests that take a few minutes
 	$(RUN) -m pytest -q -n auto

@@ -42,8 +42,8 @@ def check(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     if not names:  # only all of them together say what is left over, and make the page
         faults += left_over(store.tables, tables)
         compared = settings(store, conf)
-        faults += differences(results, {OVERVIEW: page(compared)})
-        faults += differences(results, {PAGE: render(sections(store, found), glances(compared))})
+        index = render(sections(store, found), glances(compared))
+        faults += differences(results, {OVERVIEW: page(compared), PAGE: index})
     for fault in faults:
         print(fault)
     if faults:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from experiments.command import add_results, parser_of
 from experiments.comparison import Comparison, TableSpec, compare
-from experiments.labels import label
+from experiments.labels import difference_label
 from experiments.presets import preset_names, table_spec
 from experiments.statistics import Difference
 from experiments.store import Store
@@ -120,7 +120,7 @@ def _line(claim: Mapping[str, Any], store: Store, conf: Path) -> Line:
     found = differences(asked, store, conf) if store.runs(name) else {}
     if not found:
         return Line(*said, command, ("–",), NOT_RUN)
-    pair = f"{label(asked['row'])} − {label(asked['baseline'])}"
+    pair = difference_label(asked["row"], asked["baseline"])
     results = [
         f"{pair}{f' ({group})' if group else ''}: {_text(d, digits)}" for group, (d, digits) in found.items()
     ]

@@ -55,8 +55,13 @@ def summary_text(summary: Summary, digits: int) -> str:
 def difference_text(difference: Difference | None, digits: int) -> str:
     if difference is None:
         return MISSING
+    mean = number(difference.mean, digits, sign=True)
+    return f"{mean} {interval_text(difference, digits)} {difference.verdict}"
+
+
+def interval_text(difference: Difference, digits: int) -> str:
     low, high = number(difference.low, digits, sign=True), number(difference.high, digits, sign=True)
-    return f"{number(difference.mean, digits, sign=True)} [{low}, {high}] {difference.verdict}"
+    return f"[{low}, {high}]"
 
 
 def _scores(table: Comparison, split: str, indices: list[int], published: Published | None) -> Grid:

@@ -37,6 +37,11 @@ def row_label(choice: str, group: str) -> str:
     return f"{label(choice)} ({group})" if group else label(choice)
 
 
+def difference_label(ours: str, baseline: str) -> str:
+    """NTIL − CE."""
+    return f"{label(ours)} − {label(baseline)}"
+
+
 def colours(choices: Sequence[str]) -> dict[str, str]:
     """A colour for each choice; the same loss has the same one in every figure."""
     spare = [choice for choice in choices if choice not in LOSSES]

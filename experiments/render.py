@@ -19,7 +19,7 @@ CSV_COLUMNS = (
 
 
 def markdown(table: Comparison, grids: Sequence[Grid], sentences: Sequence[str]) -> str:
-    parts = [generated(table), f"# {escape(table.spec.title or table.experiment)}"]
+    parts = [generated(table), f"# {escape(table.title)}"]
     parts += [f"**{escape(grid.title)}**\n\n{markdown_grid(grid)}" for grid in grids]
     parts.append(markdown_list(sentences))
     parts.append("**Runs behind the table**\n\n" + markdown_grid(runs_grid(table)))
@@ -82,7 +82,7 @@ def latex(table: Comparison, grids: Sequence[Grid], sentences: Sequence[str]) ->
         "% needs \\usepackage{booktabs}\n"
         "\\begin{table}\n\\centering\\small\n"
         f"{body}\n"
-        f"\\caption{{{_tex(table.spec.title or table.experiment)}. {_tex(' '.join(sentences))}}}\n"
+        f"\\caption{{{_tex(table.title)}. {_tex(' '.join(sentences))}}}\n"
         f"\\label{{tab:{table.experiment}}}\n"
         "\\end{table}\n"
         + "".join(

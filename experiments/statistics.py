@@ -71,23 +71,6 @@ def summarise(values: list[float]) -> Summary:
     return Summary(float(np.mean(values)), sd, len(values))
 
 
-def paired_difference(
-    ours: Array | Sums,
-    baseline: Array | Sums,
-    better: str,
-    replicates: int = REPLICATES,
-    seed: int = SEED,
-) -> Difference | None:
-    """Two-level paired bootstrap of metric(ours) − metric(baseline), both [seeds, items].
-
-    A replicate draws as many seeds and as many items as there are, with replacement, the same ones for both sides.
-    All seeds of a replicate share its items, because they were tested on the same ones: drawing items anew for
-    each seed would treat S seeds on n items as S·n independent items and make the interval too narrow.
-    None where a side has a run without any score.
-    """
-    return contrast([ours], [baseline], better, replicates, seed)
-
-
 def contrast(
     ours: Sequence[Array | Sums],
     baseline: Sequence[Array | Sums],
@@ -95,9 +78,13 @@ def contrast(
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> Difference | None:
-    """`paired_difference` where each side is a mean of the metric over several rows, as for the main effect of a factor.
+    """Two-level paired bootstrap of metric(ours) − metric(baseline), rows of [seeds, items] each.
 
-    All rows are [seeds, items]; a replicate's seeds and items are the same ones for all of them.
+    Each side is the mean of the metric over its rows: one for a loss against the baseline, several for the main effect
+    of a factor. A replicate draws as many seeds and as many items as there are, with replacement, the same ones for all
+    rows. All seeds of a replicate share its items, because they were tested on the same ones: drawing items anew for
+    each seed would treat S seeds on n items as S·n independent items and make the interval too narrow.
+    None where a side has a run without any score.
     """
     if better not in ("higher", "lower"):
         raise UserError(f"a metric is better when 'higher' or 'lower', not {better!r}.")

@@ -58,7 +58,7 @@ def error_sentences(found: Analysis) -> list[str]:
 
 
 def error_markdown(table: Comparison, found: Analysis) -> str:
-    title = f"{table.spec.title or table.experiment}: errors and calibration"
+    title = f"{table.title}: errors and calibration"
     parts = [generated(table), f"# {title}"]
     parts += [f"**{grid.title}**\n\n{markdown_grid(grid)}" for grid in error_grids(table, found)]
     return "\n\n".join([*parts, markdown_list(error_sentences(found))]) + "\n"

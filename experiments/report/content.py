@@ -73,7 +73,7 @@ def _section(store: Store, found: Tabulated) -> Section:
     analysis = found.analysis
     return Section(
         name=table.experiment,
-        title=table.spec.title or table.experiment,
+        title=table.title,
         tables=tuple(score_tables(table, found.published, rows)),
         effects=tuple(grid for split in table.spec.splits if (grid := effects_grid(table, split))),
         published=published_grid(table, found.published),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from experiments.labels import label
+from experiments.labels import difference_label, label
 from experiments.overview import LOSSES
 from experiments.report.content import GLANCED, Glance, Section
 from experiments.report.scores import sort_value
@@ -28,7 +28,7 @@ def render(found: Sequence[Section], glances: Sequence[Glance]) -> str:
         sections=found,
         glances=glances,
         losses=[label(loss) for loss in LOSSES],
-        pairs=[f"{label(ours)} − {label(base)}" for ours, base in GLANCED],
+        pairs=[difference_label(*pair) for pair in GLANCED],
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
     )

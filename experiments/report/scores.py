@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.comparison import Comparison, Entry
-from experiments.grids import MISSING, number, stands_beside, summary_text
+from experiments.grids import MISSING, interval_text, number, stands_beside, summary_text
 from experiments.published import Published
 from experiments.report.runs import RowRuns
 from experiments.statistics import Difference
@@ -17,7 +17,8 @@ NUMBER = re.compile(r"[−+-]?[0-9][0-9,]*(?:\.[0-9]+)?")
 class Verdict:
     """A difference to the baseline with its interval, and what it says."""
 
-    text: str  # −0.012 [−0.033, +0.008]
+    text: str  # −0.012
+    interval: str  # [−0.033, +0.008]
     verdict: str  # better, worse, not distinguishable
     mean: float
 
@@ -75,9 +76,8 @@ def score_tables(table: Comparison, published: Published | None, runs: Sequence[
 
 
 def verdict(difference: Difference, digits: int) -> Verdict:
-    low, high = number(difference.low, digits, sign=True), number(difference.high, digits, sign=True)
-    text = f"{number(difference.mean, digits, sign=True)} [{low}, {high}]"
-    return Verdict(text, difference.verdict, difference.mean)
+    text = number(difference.mean, digits, sign=True)
+    return Verdict(text, interval_text(difference, digits), difference.verdict, difference.mean)
 
 
 def sort_value(text: str) -> float | None:

@@ -9,7 +9,6 @@ from experiments.statistics import (
     bootstrap,
     contrast,
     interval,
-    paired_difference,
     summarise,
     verdict,
 )
@@ -30,7 +29,7 @@ def test_summary_by_hand() -> None:
 
 def test_difference_by_hand() -> None:
     ours, base = rows([1, 1, 0, 1], [1, 0, 0, 1]), rows([0, 1, 0, 0], [0, 0, 0, 1])
-    found = paired_difference(ours, base, "higher", replicates=200)
+    found = contrast([ours], [base], "higher", replicates=200)
     assert found is not None
     assert found.mean == pytest.approx(0.375)  # (3/4 − 1/4 + 2/4 − 1/4) / 2
     assert (found.seeds, found.items) == (2, 4)
@@ -38,7 +37,7 @@ def test_difference_by_hand() -> None:
 
 def test_a_constant_difference_has_an_interval_without_width() -> None:
     base = np.random.default_rng(0).random((3, 50))
-    found = paired_difference(base + 0.25, base, "higher", replicates=500)
+    found = contrast([base + 0.25], [base], "higher", replicates=500)
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.25, 0.25))
     assert found.verdict == "better"
@@ -46,7 +45,7 @@ def test_a_constant_difference_has_an_interval_without_width() -> None:
 
 def test_equal_runs_are_not_distinguishable() -> None:
     same = np.random.default_rng(1).random((3, 700))
-    found = paired_difference(same, same.copy(), "lower", replicates=500)
+    found = contrast([same], [same.copy()], "lower", replicates=500)
     assert found is not None
     assert (found.mean, found.low, found.high, found.verdict) == (0, 0, 0, "not distinguishable")
 
@@ -88,7 +87,7 @@ def test_a_ratio_of_sums_has_the_exact_distribution() -> None:
     """Matches over detections: every draw of 3 items of one seed, by hand."""
     ours = Sums(rows([1, 2, 0]), rows([2, 2, 1]))
     base = Sums(rows([1, 0, 0]), rows([4, 1, 2]))
-    found = paired_difference(ours, base, "higher", replicates=300)
+    found = contrast([ours], [base], "higher", replicates=300)
     assert found is not None
     assert found.mean == pytest.approx(3 / 5 - 1 / 7)
     every = []
@@ -141,7 +140,7 @@ def test_variation_between_seeds_widens_the_interval() -> None:
 def test_pairing_uses_the_same_items_on_both_sides() -> None:
     random = np.random.default_rng(2)
     hard = random.normal(0, 10, (1, 300))
-    found = paired_difference(hard + 0.1 + random.normal(0, 0.01, (1, 300)), hard, "higher", replicates=1000)
+    found = contrast([hard + 0.1 + random.normal(0, 0.01, (1, 300))], [hard], "higher", replicates=1000)
     assert found is not None
     assert found.verdict == "better"  # unpaired, ±1.1 would drown 0.1
 
@@ -156,20 +155,20 @@ def test_chunks_do_not_change_how_many_replicates_there_are(monkeypatch: pytest.
 def test_the_same_numbers_each_time() -> None:
     random = np.random.default_rng(0)
     ours, base = random.random((2, 40)), random.random((2, 40))
-    assert paired_difference(ours, base, "higher") == paired_difference(ours, base, "higher")
+    assert contrast([ours], [base], "higher") == contrast([ours], [base], "higher")
 
 
 def test_a_run_without_any_score_has_no_difference() -> None:
-    assert paired_difference(rows([1, 1], [NAN, NAN]), rows([0, 1], [0, 1]), "higher") is None
-    assert paired_difference(np.empty((0, 0)), np.empty((0, 0)), "higher") is None
+    assert contrast([rows([1, 1], [NAN, NAN])], [rows([0, 1], [0, 1])], "higher") is None
+    assert contrast([np.empty((0, 0))], [np.empty((0, 0))], "higher") is None
 
 
 def test_wrong_shapes_and_directions_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
-        paired_difference(np.zeros((2, 3)), np.zeros((2, 4)), "higher")
+        contrast([np.zeros((2, 3))], [np.zeros((2, 4))], "higher")
     with pytest.raises(ValueError, match="one shape"):
         contrast([np.zeros((2, 3)), np.zeros((2, 4))], [np.zeros((2, 3))], "higher")
     with pytest.raises(ValueError, match="one shape"):
         contrast([], [np.zeros((2, 3))], "higher")
     with pytest.raises(UserError, match="'up'"):
-        paired_difference(np.zeros((1, 2)), np.zeros((1, 2)), "up")
+        contrast([np.zeros((1, 2))], [np.zeros((1, 2))], "up")
