@@ -1,6 +1,6 @@
 """The sentences under a table: what was run, at which scale, how to read it, and what to be careful about."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from experiments.comparison import Comparison
 from experiments.labels import label
@@ -44,7 +44,7 @@ def _differences(table: Comparison) -> list[str]:
     if not found:
         return []
     base = label(table.spec.baseline)
-    lines = _effects(table)
+    lines = [*_contrasts(table)]
     lines += [
         f"Differences: row minus {base} over the seeds and test items that both have, with the 95 % interval of a paired "
         f"bootstrap over seeds and items ({REPLICATES:,} replicates). The verdict is better or worse where the interval "
@@ -60,29 +60,42 @@ def _differences(table: Comparison) -> list[str]:
     return lines
 
 
-def _effects(table: Comparison) -> list[str]:
-    if not table.effects:
-        return []
-    return [
-        "Main effects: the mean over all rows that have the factor minus the mean over all that do not, each paired in the "
-        "same way; all rows tell about every factor, so that its interval is narrower than that of any two rows."
-    ]
+def _contrasts(table: Comparison) -> Iterator[str]:
+    if table.pooled:
+        yield (
+            f"Over all groups: the mean over the groups minus {label(table.spec.baseline)}'s mean over them, paired in the same "
+            "way; for rows that every group has with the same seeds."
+        )
+    if table.effects:
+        yield (
+            "Main effects: the mean over all rows that have the factor minus the mean over all that do not, each paired in the "
+            "same way; all rows tell about every factor, so that its interval is narrower than that of any two rows."
+        )
 
 
 def _partial_metrics(table: Comparison) -> list[str]:
     """Metrics that leave items out, such as a gap over the answers that could be parsed."""
-    parts = []
+    columns: dict[tuple[str, str], list[str]] = {}  # (split, rows with their shares) → metrics
     for index, column in enumerate(table.columns):
         shares = [(row.label, row.entries[index].scored) for row in table.rows]
-        known = [(name, share) for name, share in shares if share is not None]
-        if any(share < 1 for _, share in known):
-            listed = ", ".join(f"{name} {share:.1%}" for name, share in known)
-            parts.append(f"{column.label} on {column.split} ({listed})")
-    if not parts:
+        listed = [f"{name} {_percent(share)}" for name, share in shares if share is not None and share < 1]
+        if listed:
+            listed += ["others 100 %"] if any(share == 1 for _, share in shares) else []
+            columns.setdefault((column.split, ", ".join(listed)), []).append(column.label)
+    if not columns:
         return []
+    parts = [f"{' and '.join(names)} on {split} ({listed})" for (split, listed), names in columns.items()]
     return [
         f"Averaged over the items that have a score only, whose share differs by row: {'; '.join(parts)}."
     ]
+
+
+def _percent(share: float) -> str:
+    """A share below 1 that does not look like all: 98.0 %, 99.96 %."""
+    digits = 1
+    while float(f"{100 * share:.{digits}f}") == 100:
+        digits += 1
+    return f"{100 * share:.{digits}f} %"
 
 
 def _published(published: Published | None) -> list[str]:

@@ -70,11 +70,11 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """Main effect of a factor: the mean over the grid's rows that have it minus that over its others, under each column."""
+class Contrast:
+    """The mean over some rows minus that over others, under each column."""
 
     group: str
-    factor: str
+    name: str
     differences: tuple[Difference | None, ...]
 
 
@@ -86,7 +86,8 @@ class Comparison:
     rows: tuple[TableRow, ...]
     runs: tuple[Row, ...]  # one row of runs.csv for each run behind the table
     counts: tuple[tuple[str, str], ...]  # (split, number of items), each pair once
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Contrast, ...] = ()  # of each factor: the grid's rows that have it minus its others
+    pooled: tuple[Contrast, ...] = ()  # each row minus the baseline, over all groups together
 
     @property
     def title(self) -> str:
@@ -107,15 +108,17 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     values = {(row["run"], row["split"], row["metric"]): row["value"] for row in data}
     scores = by_item(store.scores(experiment))
     rows: list[TableRow] = []
-    effects: list[Effect] = []
-    for group, members in row_groups(runs, spec.rows).items():
+    effects: list[Contrast] = []
+    groups = row_groups(runs, spec.rows)
+    for group, members in groups.items():
         order = labels.ordered(list(members), first=[spec.baseline, *expected])
         grouped = [_row(group, value, members, spec, columns, values, scores) for value in order]
         rows.extend(_mark_best(grouped, columns))
         effects.extend(_effects(group, members, spec, columns, scores, expected))
     behind = tuple(runs[name] for name in sorted(runs))
     counts = tuple(sorted({(row["split"], row["count"]) for row in data}))
-    return Comparison(experiment, spec, columns, tuple(rows), behind, counts, tuple(effects))
+    pooled = _pooled(list(groups.values()), spec, columns, scores, expected)
+    return Comparison(experiment, spec, columns, tuple(rows), behind, counts, tuple(effects), tuple(pooled))
 
 
 def _columns(experiment: str, spec: TableSpec, data: Sequence[Row]) -> tuple[Column, ...]:
@@ -205,7 +208,7 @@ def _effects(
     columns: Sequence[Column],
     scores: Scores,
     grid: Sequence[str],
-) -> list[Effect]:
+) -> list[Contrast]:
     """Nothing unless every row of the grid has runs: half a factorial has other main effects."""
     if not grid or not set(grid) <= members.keys():
         return []
@@ -214,7 +217,28 @@ def _effects(
         present = [members[value] for value in sorted(grid) if value in having]
         absent = [members[value] for value in sorted(grid) if value not in having]
         differences = tuple(paired(present, absent, column, scores) for column in columns)
-        found.append(Effect(group, factor, differences))
+        found.append(Contrast(group, factor, differences))
+    return found
+
+
+def _pooled(
+    groups: Sequence[Members],
+    spec: TableSpec,
+    columns: Sequence[Column],
+    scores: Scores,
+    expected: Sequence[str],
+) -> list[Contrast]:
+    """Of the rows that every group has, with the seeds of its baseline; nothing for a single group."""
+    if len(groups) < 2:
+        return []
+    baseline = [members.get(spec.baseline, {}) for members in groups]
+    found = []
+    for value in labels.ordered([value for members in groups for value in members], first=expected):
+        rows = [members.get(value, {}) for members in groups]
+        seeds = {frozenset(runs) for runs in [*rows, *baseline]}
+        if value != spec.baseline and len(seeds) == 1:
+            differences = tuple(paired(rows, baseline, column, scores) for column in columns)
+            found.append(Contrast("", value, differences))
     return found
 
 

@@ -1,8 +1,9 @@
 """A comparison as grids of text cells, the same for Markdown and LaTeX."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.comparison import Comparison, Entry
+from experiments.comparison import Comparison, Contrast, Entry
 from experiments.labels import label, row_label
 from experiments.pairing import Column
 from experiments.published import Published
@@ -33,7 +34,7 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
     for split in table.spec.splits:
         indices = [index for index, column in enumerate(table.columns) if column.split == split]
         found += [_scores(table, split, indices, published), _differences(table, split, indices)]
-        found.append(effects_grid(table, split))
+        found += contrast_grids(table, split)
     return [grid for grid in [*found, published_grid(table, published)] if grid is not None]
 
 
@@ -102,19 +103,31 @@ def _difference_cell(entry: Entry, column: Column) -> Cell:
     return Cell(difference_text(entry.difference, column.digits))
 
 
-def effects_grid(table: Comparison, split: str) -> Grid | None:
-    """Main effects of the factors, where the table has any."""
-    if not table.effects:
+def contrast_grids(table: Comparison, split: str) -> list[Grid]:
+    """What several rows say together on a split: over all groups, and the main effects; those that the table has."""
+    groups = len({row.group for row in table.rows})
+    together = f"Difference to {label(table.spec.baseline)} over all {groups} groups on {split}"
+    found = [
+        _contrasts(table, split, together, _row_head(table), table.pooled),
+        _contrasts(table, split, f"Main effects on {split}", "factor", table.effects),
+    ]
+    return [grid for grid in found if grid is not None]
+
+
+def _contrasts(
+    table: Comparison, split: str, title: str, head: str, contrasts: Sequence[Contrast]
+) -> Grid | None:
+    if not contrasts:
         return None
     columns = [(index, column) for index, column in enumerate(table.columns) if column.split == split]
     rows = tuple(
         (
-            Cell(row_label(effect.factor, effect.group)),
-            *(Cell(difference_text(effect.differences[index], column.digits)) for index, column in columns),
+            Cell(row_label(contrast.name, contrast.group)),
+            *(Cell(difference_text(contrast.differences[index], column.digits)) for index, column in columns),
         )
-        for effect in table.effects
+        for contrast in contrasts
     )
-    return Grid(f"Main effects on {split}", ("factor", *(column.title for _, column in columns)), rows)
+    return Grid(title, (head, *(column.title for _, column in columns)), rows)
 
 
 def published_grid(table: Comparison, published: Published | None) -> Grid | None:

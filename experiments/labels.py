@@ -13,6 +13,7 @@ LOSSES = {
     "ntil_decimal": ("NTIL, decimal", "#CC79A7"),
     "ntl_was": ("NTL-WAS", "#009E73"),
     "ntl_mse": ("NTL-MSE", "#56B4E9"),
+    "ntl_number": ("NTL, whole number", "#CC79A7"),
     "gaussian_ce": ("Gaussian CE", "#E69F00"),
     "dist2": ("DIST²", "#8C6BB1"),
     "smmd": ("sMMD", "#8B4513"),

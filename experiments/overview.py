@@ -4,7 +4,8 @@
 
 Writes results/overview.md from results/ alone, and its short form between the overview marks of README.md. A setting is
 a group of runs that share everything but loss and seed, in an experiment of these three losses; it is judged by the first
-metric of its table on the first split. Settings with fewer than three seeds are shown and not counted.
+metric of its table on the first split. Settings with fewer than three seeds are shown and not counted. Where all groups of
+a table have the same seeds, they are also told together.
 """
 
 import re
@@ -40,7 +41,7 @@ _BLOCK = re.compile(r"(<!-- overview:begin -->\n).*?(<!-- overview:end -->)", re
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs with the three losses that share everything else; differences by (loss, baseline)."""
+    """Runs with the three losses that share everything else, or all groups of such runs; differences by (loss, baseline)."""
 
     experiment: str
     title: str
@@ -48,10 +49,16 @@ class Setting:
     column: Column
     means: Mapping[str, Summary]
     differences: Mapping[tuple[str, str], Difference]
+    groups: int = 1
 
     @property
     def name(self) -> str:
-        return f"{self.title}: {said(self.group)}" if self.group else self.title
+        words = said(self.group) if self.groups == 1 else f"all {self.groups} groups together"
+        return f"{self.title}: {words}" if words else self.title
+
+    @property
+    def is_told(self) -> bool:
+        return self.seeds >= ENOUGH_SEEDS
 
     @property
     def seeds(self) -> int:
@@ -75,7 +82,7 @@ def overview(results: Path, conf: Path, readme: Path) -> int:
 
 
 def settings(store: Store, conf: Path = ROOT_CONF, names: Sequence[str] = ()) -> list[Setting]:
-    """Of the experiments named, or all; in the order of runs.csv, and of the groups in each table."""
+    """Of the experiments named, or all; in the order of runs.csv, and of the groups in each table, all together last."""
     result = []
     for name in chosen(store, list(names), conf):
         spec = TableSpec.parse(name, table_spec(name, conf) or {})
@@ -101,18 +108,29 @@ def _settings(name: str, spec: TableSpec, store: Store) -> list[Setting]:
         if len(differences) == len(PAIRS):  # else a loss has no run that could be paired yet
             means = {loss: entries["ce", group, loss].summary for loss in LOSSES}
             found.append(Setting(name, tables["ce"].title, group, column, means, differences))
+    pooled = {(base, one.name): one.differences[0] for base, table in tables.items() for one in table.pooled}
+    together = {pair: difference for pair in PAIRS if (difference := pooled.get((pair[1], pair[0])))}
+    if len(together) == len(PAIRS):
+        means = {loss: _mean_of([setting.means[loss] for setting in found]) for loss in LOSSES}
+        found.append(Setting(name, tables["ce"].title, "", column, means, together, len(found)))
     return found
+
+
+def _mean_of(groups: Sequence[Summary]) -> Summary:
+    """Over groups of the same seeds; how the mean varies between seeds is left open."""
+    means = [group.mean for group in groups if group.mean is not None]
+    return Summary(sum(means) / len(means), None, groups[0].count)
 
 
 def said(group: str) -> str:
     """trainer.train_examples=250 → 250 training examples."""
-    words = (word.lstrip("+").partition("=")[::2] for word in group.split(", "))
+    words = (word.lstrip("+").partition("=")[::2] for word in group.split(", ") if word)
     return ", ".join(_SAID.get(key, f"{key}={{}}").format(value) for key, value in words)
 
 
 def statement(found: Sequence[Setting], tables: str) -> list[str]:
     """Markdown lines: for each pair of losses how many settings, and which of them can be told apart."""
-    counted = [setting for setting in found if setting.seeds >= ENOUGH_SEEDS]
+    counted = [setting for setting in found if setting.is_told and setting.groups == 1]
     if not counted:
         return [f"No setting has been run with all three losses and {ENOUGH_SEEDS} seeds yet."]
     lines = []
@@ -125,6 +143,17 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
             difference = setting.differences[ours, base]
             if difference.verdict != VERDICTS[-1]:
                 lines.append(f"  - {_told(setting, ours, base, tables)}")
+    together = [setting for setting in found if setting.is_told and setting.groups > 1]
+    if together:
+        lines.append(
+            "- All groups of a table together, which tells smaller differences and isn't counted above:"
+        )
+    for setting in together:
+        told = ", ".join(
+            f"{difference_label(*pair)} {difference_text(difference, setting.column.digits)}"
+            for pair, difference in setting.differences.items()
+        )
+        lines.append(f"  - {_link(setting, tables)}, {setting.column.title}: {told}")
     chance = (1 - LEVEL) * len(counted)
     return [
         *lines,
@@ -139,9 +168,13 @@ def _told(setting: Setting, ours: str, base: str, tables: str) -> str:
     difference, column = setting.differences[ours, base], setting.column
     before, after = (number(setting.means[loss].mean, column.digits) for loss in (base, ours))
     return (
-        f"[{escape(setting.name)}]({tables}/{setting.experiment}.md), {column.title}: {before} → {after}, "
+        f"{_link(setting, tables)}, {column.title}: {before} → {after}, "
         f"{difference_text(difference, column.digits)}"
     )
+
+
+def _link(setting: Setting, tables: str) -> str:
+    return f"[{escape(setting.name)}]({tables}/{setting.experiment}.md)"
 
 
 def _seeds(found: Sequence[Setting]) -> str:
@@ -173,7 +206,7 @@ def page(found: Sequence[Setting]) -> str:
 def _cells(setting: Setting) -> list[str]:
     digits = setting.column.digits
     return [
-        f"[{escape(setting.name)}](tables/{setting.experiment}.md)",
+        _link(setting, "tables"),
         setting.column.title,
         str(setting.seeds),
         *(summary_text(setting.means[loss], digits) for loss in LOSSES),

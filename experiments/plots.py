@@ -8,7 +8,7 @@ the mean over seeds at the steps that all seeds have, a colour for each loss (th
 training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets one figure instead,
 <experiment>_along, of its metrics over that setting. <experiment>_errors shows how far off the answers are and which digits
 are wrong, <experiment>_calibration how often digits are right that were written with a certain probability (hollow: under 20
-of them). Made for half a page's width.
+of them). Made for half a page's width. Older figures of the experiment that it no longer has are removed.
 """
 
 import re
@@ -67,7 +67,11 @@ def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
             raise UserError(
                 f"{store.runs_path} has no experiment {name!r}.{near} It has: {', '.join(collected) or '–'}."
             )
-    written = [path for name in names or collected for path in write_figures(store, name, conf)]
+    written: list[Path] = []
+    for name in names or collected:
+        drawn = write_figures(store, name, conf)
+        written += drawn
+        _remove_others(store, name, drawn)
     if not written:
         raise UserError(
             f"{results} holds no curves and no errors; `python -m experiments.collect` reads them from outputs/."
@@ -101,6 +105,13 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
                 stem = store.figures / f"{name}_{kind}{suffix}"
                 written += draw(stem, panels, order)
     return written
+
+
+def _remove_others(store: Store, name: str, drawn: Sequence[Path]) -> None:
+    """Figures of groups of runs that are divided otherwise now; none where nothing could be drawn."""
+    for _, _, path in store.figures_of(name) if drawn else []:
+        if path not in drawn:
+            path.unlink()
 
 
 def error_figures(store: Store, name: str, spec: TableSpec, order: Sequence[str]) -> list[Path]:

@@ -148,16 +148,11 @@ def tidy_csv(table: Comparison, published: Published | None) -> str:
             writer.writerow(
                 [*names, column.unit, column.better, *map(plain, [*values, entry.scored, *paper])]
             )
-    for effect in table.effects:
-        for column, found in zip(table.columns, effect.differences, strict=True):
-            names = [
-                table.experiment,
-                effect.group,
-                f"effect of {effect.factor}",
-                "",
-                column.split,
-                column.metric,
-            ]
+    named = [(one.group, f"effect of {one.name}", "", one) for one in table.effects]
+    named += [("all", one.name, label(one.name), one) for one in table.pooled]
+    for group, row_name, row_label, contrast in named:
+        for column, found in zip(table.columns, contrast.differences, strict=True):
+            names = [table.experiment, group, row_name, row_label, column.split, column.metric]
             cells = [*([None] * 3), *_difference_cells(found), *([None] * 3)]
             writer.writerow([*names, column.unit, column.better, *map(plain, cells)])
     return text.getvalue()

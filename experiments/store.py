@@ -10,6 +10,7 @@ gallery/<experiment>.csv       a row for each picture of a prediction in gallery
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ RUN_COLUMNS = (
 SCORE_KEYS = ("run", "split", "item")
 CURVE_COLUMNS = ("run", "step", "key", "value")
 ERROR_COLUMNS = ("run", "split", "kind", "bin", "count", "right", "confidence")
+FIGURE_KINDS = ("along", "validation", "training", "errors", "calibration")
 GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "text", "error", "picture")
 
 
@@ -68,6 +70,12 @@ class Store:
     @property
     def figures(self) -> Path:
         return self.root / "figures"
+
+    def figures_of(self, experiment: str) -> list[tuple[str, str, Path]]:
+        """(kind, group of runs or "", file), by name, of the figures that are there."""
+        pattern = re.compile(rf"{re.escape(experiment)}_({'|'.join(FIGURE_KINDS)})(?:-(.*))?")
+        paths = sorted(self.figures.glob("*")) if self.figures.is_dir() else []
+        return [(match[1], match[2] or "", path) for path in paths if (match := pattern.fullmatch(path.stem))]
 
     def scores_path(self, experiment: str) -> Path:
         return self.root / "scores" / f"{experiment}.csv.gz"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.errors.tables import error_grids, error_sentences
-from experiments.grids import Grid, effects_grid, number, published_grid, summary_text
+from experiments.grids import Grid, contrast_grids, number, published_grid, summary_text
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
@@ -34,7 +34,7 @@ class Section:
     name: str
     title: str
     tables: tuple[ScoreTable, ...]
-    effects: tuple[Grid, ...]
+    contrasts: tuple[Grid, ...]
     published: Grid | None
     sentences: tuple[str, ...]
     curves: tuple[Figure, ...]
@@ -75,7 +75,7 @@ def _section(store: Store, found: Tabulated) -> Section:
         name=table.experiment,
         title=table.title,
         tables=tuple(score_tables(table, found.published, rows)),
-        effects=tuple(grid for split in table.spec.splits if (grid := effects_grid(table, split))),
+        contrasts=tuple(grid for split in table.spec.splits for grid in contrast_grids(table, split)),
         published=published_grid(table, found.published),
         sentences=found.sentences,
         curves=tuple(figure for figure in shown if not figure.of_errors),

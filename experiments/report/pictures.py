@@ -49,19 +49,16 @@ class Picture:
 
 def figures(store: Store, experiment: str) -> list[Figure]:
     """The experiment's figures that are there, kind by kind and group by group."""
-    pattern = re.compile(rf"{re.escape(experiment)}_({'|'.join(KINDS)})(?:-(.*))?")
     found = []
-    for path in sorted(store.figures.glob("*.svg")) if store.figures.is_dir() else []:
-        if match := pattern.fullmatch(path.stem):
+    for kind, group, path in store.figures_of(experiment):
+        if path.suffix == ".svg":
             svg = slim(path.read_text(encoding="utf-8"))
             size = _SIZE.search(svg)
             width, height = (
                 (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
             )
-            caption = KINDS[match[1]] + (f" ({match[2].replace('_', ' ')})" if match[2] else "")
-            found.append(
-                Figure(match[1], caption, svg_uri(svg), round(width), round(height), match[1] in OF_ERRORS)
-            )
+            caption = KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else "")
+            found.append(Figure(kind, caption, svg_uri(svg), round(width), round(height), kind in OF_ERRORS))
     return sorted(found, key=lambda figure: [*KINDS].index(figure.kind))
 
 

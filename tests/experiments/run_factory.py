@@ -146,7 +146,12 @@ def exact(*values: float | None, split: str = "test") -> dict[str, list[dict[str
 
 
 def realistic(
-    outputs: Path, experiment: str, losses: Mapping[str, float], seeds: int, items: int = 200
+    outputs: Path,
+    experiment: str,
+    losses: Mapping[str, float],
+    seeds: int,
+    items: int = 200,
+    model: str = "tiny",
 ) -> None:
     """Runs whose accuracy and curves look like trained ones; `losses`: the accuracy each comes to."""
     for place, (loss, accuracy) in enumerate(losses.items()):
@@ -161,6 +166,7 @@ def realistic(
                 experiment=experiment,
                 loss=loss,
                 seed=seed,
+                model=model,
                 curves=_curves(random, loss, accuracy),
             )
 

@@ -81,9 +81,25 @@ def test_a_setting_that_lacks_a_loss_waits(outputs: Path, results: Path, conf: P
     assert [setting.group for setting in settings(collected(outputs, results), conf)] == ["data=clock_hard"]
 
 
+def test_groups_of_the_same_seeds_are_told_together(outputs: Path, results: Path, conf: Path) -> None:
+    for size in (250, 500):
+        write(outputs, 3, word=f"trainer.train_examples={size}")
+    *apart, together = settings(collected(outputs, results), conf)
+    assert [setting.groups for setting in apart] == [1, 1]
+    assert (together.name, together.seeds) == ("A demonstration: all 2 groups together", 3)
+    assert round(together.differences["emd", "ce"].mean, 3) == 0.5
+    lines = statement([*apart, together], "tables")
+    assert lines[0].startswith("- **NTIL against CE**, 2 settings: better in 2")
+    told = next(line for line in lines if "all 2 groups together" in line)
+    assert told.startswith(
+        "  - [A demonstration: all 2 groups together](tables/demo.md), exact ↑: NTIL − CE +0.500 [+0."
+    )
+
+
 def test_groups_in_words() -> None:
     assert said("model=tiny_gemma, trainer.train_examples=250") == "tiny_gemma, 250 training examples"
     assert said("+loss.weight=0.3") == "loss.weight=0.3"
+    assert said("") == ""  # the only group of a table
 
 
 def test_the_readme_keeps_all_but_the_block(found: list[Setting]) -> None:

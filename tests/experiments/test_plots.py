@@ -40,6 +40,25 @@ def test_figures_come_from_results_alone_and_are_the_same_each_time(
     assert LOSSES["ntil"][1].lower() in svg.lower()
 
 
+def test_figures_of_a_group_that_was_divided_are_removed(outputs: Path, results: Path, conf: Path) -> None:
+    realistic(outputs, "demo", {"ce": 0.6, "ntil": 0.8}, seeds=2, items=10)
+    collect(outputs, results)
+    assert main(["demo", "--results", str(results)], conf) == 0
+    (results / "figures" / "demo_too_training.svg").write_text("of another experiment")
+    realistic(outputs, "demo", {"ce": 0.6, "ntil": 0.8}, seeds=2, items=10, model="tiny_gemma")
+    collect(outputs, results)
+    assert main(["demo", "--results", str(results)], conf) == 0
+    assert {path.stem for path in (results / "figures").glob("*.svg")} == {
+        "demo_errors",
+        "demo_too_training",
+        *(
+            f"demo_{kind}-model={model}"
+            for kind in ("validation", "training")
+            for model in ("tiny", "tiny_gemma")
+        ),
+    }
+
+
 def test_metrics_over_a_swept_setting(outputs: Path, results: Path, conf: Path) -> None:
     for loss, better in (("ce", 0), ("ntil", 1)):
         for size in (1000, 250):

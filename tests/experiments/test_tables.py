@@ -179,7 +179,7 @@ def test_mixed_runs_are_pointed_out(outputs: Path, results: Path, conf: Path) ->
 def test_partial_metrics_say_how_many_items_they_cover(outputs: Path, results: Path, conf: Path) -> None:
     write_run(outputs, exact(1, 0, None, None), loss="ce")
     write_run(outputs, exact(1, 0, 1, 1), loss="ntil")
-    assert "share differs by row: exact on test (CE 50.0%, NTIL 100.0%)." in make(outputs, results, conf)
+    assert "share differs by row: exact on test (CE 50.0 %, others 100 %)." in make(outputs, results, conf)
 
 
 def test_other_settings_are_rows_of_their_own(outputs: Path, results: Path, conf: Path) -> None:
@@ -238,6 +238,33 @@ def test_an_effect_of_an_unknown_row_is_named(
     assert (
         "name the row 'ntill', which its grid does not have. Did you mean 'ntil'?" in capsys.readouterr().err
     )
+
+
+def test_groups_are_also_told_together(outputs: Path, results: Path, conf: Path) -> None:
+    for model, ce, ntil in (("tiny", 50, 60), ("tiny_gemma", 70, 72)):
+        for loss, right in (("ce", ce), ("ntil", ntil)):
+            for seed in (0, 1):
+                scores = exact(*[1.0] * right, *[0.0] * (100 - right))
+                write_run(outputs, scores, loss=loss, seed=seed, model=model)
+    title = "Difference to CE over all 2 groups on test"
+    text = make(outputs, results, conf, "demo")
+    together = table_after(text, title)
+    assert list(together) == ["", "NTIL"]
+    assert together["NTIL"][0].startswith("+0.060 [")  # (60 − 50 + 72 − 70) / 2
+    assert together["NTIL"][0].endswith("] better")
+    assert "- Over all groups: the mean over the groups minus CE's mean" in text
+    with (results / "tables" / "demo.csv").open(newline="") as file:
+        (line,) = [row for row in csv.DictReader(file) if row["group"] == "all"]
+    assert (line["row"], line["paired_seeds"]) == ("ntil", "2")
+    assert float(line["difference"]) == pytest.approx(0.06)
+
+
+def test_groups_with_other_seeds_are_not_told_together(outputs: Path, results: Path, conf: Path) -> None:
+    for model, seeds in (("tiny", 2), ("tiny_gemma", 1)):
+        for loss, score in (("ce", 0), ("ntil", 1)):
+            for seed in range(seeds):
+                write_run(outputs, exact(score, 1), loss=loss, seed=seed, model=model)
+    assert "over all" not in make(outputs, results, conf, "demo")
 
 
 @pytest.mark.parametrize("baseline", ["a", "ab"])
