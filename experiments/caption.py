@@ -44,7 +44,7 @@ def _differences(table: Comparison) -> list[str]:
     if not found:
         return []
     base = label(table.spec.baseline)
-    lines = [*_contrasts(table)]
+    lines = list(_contrasts(table))
     lines += [
         f"Differences: row minus {base} over the seeds and test items that both have, with the 95 % interval of a paired "
         f"bootstrap over seeds and items ({REPLICATES:,} replicates). The verdict is better or worse where the interval "

@@ -34,7 +34,7 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
     for split in table.spec.splits:
         indices = [index for index, column in enumerate(table.columns) if column.split == split]
         found += [_scores(table, split, indices, published), _differences(table, split, indices)]
-        found += contrast_grids(table, split)
+        found += [one.grid() for one in contrast_tables(table, split)]
     return [grid for grid in [*found, published_grid(table, published)] if grid is not None]
 
 
@@ -103,31 +103,53 @@ def _difference_cell(entry: Entry, column: Column) -> Cell:
     return Cell(difference_text(entry.difference, column.digits))
 
 
-def contrast_grids(table: Comparison, split: str) -> list[Grid]:
-    """What several rows say together on a split: over all groups, and the main effects; those that the table has."""
+@dataclass(frozen=True)
+class ContrastTable:
+    """What several rows say together: a labelled difference under each column in each row."""
+
+    title: str
+    head: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Difference | None, ...]], ...]
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return (self.head, *(column.title for column in self.columns))
+
+    def grid(self) -> Grid:
+        rows = tuple(
+            (
+                Cell(name),
+                *(
+                    Cell(difference_text(difference, column.digits))
+                    for difference, column in zip(differences, self.columns, strict=True)
+                ),
+            )
+            for name, differences in self.rows
+        )
+        return Grid(self.title, self.heads, rows)
+
+
+def contrast_tables(table: Comparison, split: str) -> list[ContrastTable]:
+    """On a split, what the table has of: differences over all groups, and main effects."""
     groups = len({row.group for row in table.rows})
     together = f"Difference to {label(table.spec.baseline)} over all {groups} groups on {split}"
     found = [
         _contrasts(table, split, together, _row_head(table), table.pooled),
         _contrasts(table, split, f"Main effects on {split}", "factor", table.effects),
     ]
-    return [grid for grid in found if grid is not None]
+    return [one for one in found if one.rows]
 
 
 def _contrasts(
     table: Comparison, split: str, title: str, head: str, contrasts: Sequence[Contrast]
-) -> Grid | None:
-    if not contrasts:
-        return None
-    columns = [(index, column) for index, column in enumerate(table.columns) if column.split == split]
+) -> ContrastTable:
+    indices = [index for index, column in enumerate(table.columns) if column.split == split]
     rows = tuple(
-        (
-            Cell(row_label(contrast.name, contrast.group)),
-            *(Cell(difference_text(contrast.differences[index], column.digits)) for index, column in columns),
-        )
-        for contrast in contrasts
+        (row_label(one.name, one.group), tuple(one.differences[index] for index in indices))
+        for one in contrasts
     )
-    return Grid(title, (head, *(column.title for _, column in columns)), rows)
+    return ContrastTable(title, head, tuple(table.columns[index] for index in indices), rows)
 
 
 def published_grid(table: Comparison, published: Published | None) -> Grid | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.errors.tables import error_grids, error_sentences
-from experiments.grids import Grid, contrast_grids, number, published_grid, summary_text
+from experiments.grids import ContrastTable, Grid, contrast_tables, number, published_grid, summary_text
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
@@ -28,13 +28,22 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Contrasts:
+    """Differences that several rows of a table tell together."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Verdict | None, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """An experiment."""
 
     name: str
     title: str
     tables: tuple[ScoreTable, ...]
-    contrasts: tuple[Grid, ...]
+    contrasts: tuple[Contrasts, ...]
     published: Grid | None
     sentences: tuple[str, ...]
     curves: tuple[Figure, ...]
@@ -75,7 +84,9 @@ def _section(store: Store, found: Tabulated) -> Section:
         name=table.experiment,
         title=table.title,
         tables=tuple(score_tables(table, found.published, rows)),
-        contrasts=tuple(grid for split in table.spec.splits for grid in contrast_grids(table, split)),
+        contrasts=tuple(
+            _contrasts(one) for split in table.spec.splits for one in contrast_tables(table, split)
+        ),
         published=published_grid(table, found.published),
         sentences=found.sentences,
         curves=tuple(figure for figure in shown if not figure.of_errors),
@@ -86,6 +97,20 @@ def _section(store: Store, found: Tabulated) -> Section:
         rows=rows,
         runs=len(table.runs),
     )
+
+
+def _contrasts(found: ContrastTable) -> Contrasts:
+    rows = tuple(
+        (
+            name,
+            tuple(
+                verdict(difference, column.digits) if difference else None
+                for difference, column in zip(differences, found.columns, strict=True)
+            ),
+        )
+        for name, differences in found.rows
+    )
+    return Contrasts(found.title, found.heads, rows)
 
 
 def _galleries(store: Store, experiment: str, anchors: dict[str, str]) -> list[Gallery]:
