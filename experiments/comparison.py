@@ -229,9 +229,9 @@ def _pooled(
     expected: Sequence[str],
 ) -> list[Contrast]:
     """Of the rows that every group has, with the seeds of its baseline; nothing for a single group."""
-    if len(groups) < 2:
-        return []
     baseline = [members.get(spec.baseline, {}) for members in groups]
+    if len(groups) < 2 or not all(baseline):
+        return []
     found = []
     for value in labels.ordered([value for members in groups for value in members], first=expected):
         rows = [members.get(value, {}) for members in groups]
