@@ -44,11 +44,11 @@ def _differences(table: Comparison) -> list[str]:
     if not found:
         return []
     base = label(table.spec.baseline)
-    lines = list(_contrasts(table))
-    lines += [
+    lines = [
+        *_contrasts(table),
         f"Differences: row minus {base} over the seeds and test items that both have, with the 95 % interval of a paired "
         f"bootstrap over seeds and items ({REPLICATES:,} replicates). The verdict is better or worse where the interval "
-        "leaves out 0; it is not corrected for the number of comparisons."
+        "leaves out 0; it is not corrected for the number of comparisons.",
     ]
     seeds = min(difference.seeds for difference in found)
     if seeds == 1:

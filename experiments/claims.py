@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments import grids
 from experiments.command import add_results, parser_of
 from experiments.comparison import Comparison, TableSpec, compare
 from experiments.labels import difference_label
@@ -157,11 +158,8 @@ def verdict(found: Sequence[Difference], expect: str) -> str:
 
 
 def _text(difference: Difference, digits: int) -> str:
-    mean, low, high = (
-        f"{value:+.{digits}f}".replace("-", "−")
-        for value in (difference.mean, difference.low, difference.high)
-    )
-    return f"{mean} [{low}, {high}], {difference.seeds} seeds"
+    found = grids.verdict(difference, digits)
+    return f"{found.text} {found.interval}, {difference.seeds} seeds"
 
 
 if __name__ == "__main__":

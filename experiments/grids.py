@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.comparison import Comparison, Contrast, Entry
+from experiments.comparison import Comparison
 from experiments.labels import label, row_label
 from experiments.pairing import Column
 from experiments.published import Published
@@ -13,9 +13,20 @@ MISSING = "–"
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """A difference with its interval, and what it says."""
+
+    text: str  # −0.012
+    interval: str  # [−0.033, +0.008]
+    verdict: str  # better, worse, not distinguishable
+    mean: float
+
+
+@dataclass(frozen=True)
 class Cell:
     text: str
     bold: bool = False
+    difference: Verdict | None = None  # that the text tells
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
     for split in table.spec.splits:
         indices = [index for index, column in enumerate(table.columns) if column.split == split]
         found += [_scores(table, split, indices, published), _differences(table, split, indices)]
-        found += [one.grid() for one in contrast_tables(table, split)]
+        found += contrast_grids(table, split)
     return [grid for grid in [*found, published_grid(table, published)] if grid is not None]
 
 
@@ -56,13 +67,15 @@ def summary_text(summary: Summary, digits: int) -> str:
 def difference_text(difference: Difference | None, digits: int) -> str:
     if difference is None:
         return MISSING
-    mean = number(difference.mean, digits, sign=True)
-    return f"{mean} {interval_text(difference, digits)} {difference.verdict}"
+    said = verdict(difference, digits)
+    return f"{said.text} {said.interval} {said.verdict}"
 
 
-def interval_text(difference: Difference, digits: int) -> str:
-    low, high = number(difference.low, digits, sign=True), number(difference.high, digits, sign=True)
-    return f"[{low}, {high}]"
+def verdict(difference: Difference, digits: int) -> Verdict:
+    mean, low, high = (
+        number(value, digits, sign=True) for value in (difference.mean, difference.low, difference.high)
+    )
+    return Verdict(mean, f"[{low}, {high}]", difference.verdict, difference.mean)
 
 
 def _scores(table: Comparison, split: str, indices: list[int], published: Published | None) -> Grid:
@@ -91,65 +104,51 @@ def _differences(table: Comparison, split: str, indices: list[int]) -> Grid | No
     rows = [row for row in table.rows if not row.is_baseline]
     if not any(row.entries[index].difference for row in rows for index in indices):
         return None
-    cells = tuple(
-        (Cell(row.label), *(_difference_cell(row.entries[index], table.columns[index]) for index in indices))
-        for row in rows
+    found = [(row.label, [entry.difference for entry in row.entries]) for row in rows]
+    return _difference_grid(
+        table, split, f"Difference to {label(table.spec.baseline)}", _row_head(table), found
     )
-    heads = (_row_head(table), *(table.columns[index].title for index in indices))
-    return Grid(f"Difference to {label(table.spec.baseline)} on {split}", heads, cells)
 
 
-def _difference_cell(entry: Entry, column: Column) -> Cell:
-    return Cell(difference_text(entry.difference, column.digits))
-
-
-@dataclass(frozen=True)
-class ContrastTable:
-    """What several rows say together: a labelled difference under each column in each row."""
-
-    title: str
-    head: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, tuple[Difference | None, ...]], ...]
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return (self.head, *(column.title for column in self.columns))
-
-    def grid(self) -> Grid:
-        rows = tuple(
-            (
-                Cell(name),
-                *(
-                    Cell(difference_text(difference, column.digits))
-                    for difference, column in zip(differences, self.columns, strict=True)
-                ),
-            )
-            for name, differences in self.rows
-        )
-        return Grid(self.title, self.heads, rows)
-
-
-def contrast_tables(table: Comparison, split: str) -> list[ContrastTable]:
-    """On a split, what the table has of: differences over all groups, and main effects."""
+def contrast_grids(table: Comparison, split: str) -> list[Grid]:
+    """What several rows say together on a split: over all groups, and the main effects; those that the table has."""
     groups = len({row.group for row in table.rows})
-    together = f"Difference to {label(table.spec.baseline)} over all {groups} groups on {split}"
-    found = [
-        _contrasts(table, split, together, _row_head(table), table.pooled),
-        _contrasts(table, split, f"Main effects on {split}", "factor", table.effects),
+    together = f"Difference to {label(table.spec.baseline)} over all {groups} groups"
+    return [
+        _difference_grid(
+            table,
+            split,
+            title,
+            head,
+            [(row_label(one.name, one.group), one.differences) for one in contrasts],
+        )
+        for title, head, contrasts in (
+            (together, _row_head(table), table.pooled),
+            ("Main effects", "factor", table.effects),
+        )
+        if contrasts
     ]
-    return [one for one in found if one.rows]
 
 
-def _contrasts(
-    table: Comparison, split: str, title: str, head: str, contrasts: Sequence[Contrast]
-) -> ContrastTable:
-    indices = [index for index, column in enumerate(table.columns) if column.split == split]
-    rows = tuple(
-        (row_label(one.name, one.group), tuple(one.differences[index] for index in indices))
-        for one in contrasts
+def _difference_grid(
+    table: Comparison,
+    split: str,
+    title: str,
+    head: str,
+    rows: Sequence[tuple[str, Sequence[Difference | None]]],
+) -> Grid:
+    """The columns of a split; rows: a label, and a difference for each column of the table."""
+    columns = [(index, column) for index, column in enumerate(table.columns) if column.split == split]
+    cells = tuple(
+        (Cell(name), *(_difference_cell(differences[index], column.digits) for index, column in columns))
+        for name, differences in rows
     )
-    return ContrastTable(title, head, tuple(table.columns[index] for index in indices), rows)
+    return Grid(f"{title} on {split}", (head, *(column.title for _, column in columns)), cells)
+
+
+def _difference_cell(difference: Difference | None, digits: int) -> Cell:
+    said = verdict(difference, digits) if difference else None
+    return Cell(difference_text(difference, digits), difference=said)
 
 
 def published_grid(table: Comparison, published: Published | None) -> Grid | None:

@@ -71,7 +71,8 @@ def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     for name in names or collected:
         drawn = write_figures(store, name, conf)
         written += drawn
-        _remove_others(store, name, drawn)
+        if drawn:
+            _remove_others(store, name, drawn)
     if not written:
         raise UserError(
             f"{results} holds no curves and no errors; `python -m experiments.collect` reads them from outputs/."
@@ -108,8 +109,8 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
 
 
 def _remove_others(store: Store, name: str, drawn: Sequence[Path]) -> None:
-    """Figures of groups of runs that are divided otherwise now; none where nothing could be drawn."""
-    for _, _, path in store.figures_of(name) if drawn else []:
+    """Figures of groups of runs that are divided otherwise now."""
+    for _, _, path in store.figures_of(name):
         if path not in drawn:
             path.unlink()
 

@@ -49,8 +49,17 @@ RUN_COLUMNS = (
 SCORE_KEYS = ("run", "split", "item")
 CURVE_COLUMNS = ("run", "step", "key", "value")
 ERROR_COLUMNS = ("run", "split", "kind", "bin", "count", "right", "confidence")
-FIGURE_KINDS = ("along", "validation", "training", "errors", "calibration")
 GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "text", "error", "picture")
+
+
+# Kind of figure (what its file name ends in) → what it shows, in the order to read them.
+FIGURE_KINDS = {
+    "along": "Metrics over the swept setting",
+    "validation": "Validation while training; a thin line for each seed",
+    "training": "Parts of the training loss",
+    "errors": "How far off the answers are, and the share of wrong digits by place where it is known; a dot for each seed",
+    "calibration": "Calibration of written digits; larger points hold more digits, hollow ones fewer than 20",
+}
 
 
 class Store:
@@ -72,10 +81,13 @@ class Store:
         return self.root / "figures"
 
     def figures_of(self, experiment: str) -> list[tuple[str, str, Path]]:
-        """(kind, group of runs or "", file), by name, of the figures that are there."""
+        """(kind, group of runs or "", file) of the figures that are there, kind by kind and group by group."""
         pattern = re.compile(rf"{re.escape(experiment)}_({'|'.join(FIGURE_KINDS)})(?:-(.*))?")
         paths = sorted(self.figures.glob("*")) if self.figures.is_dir() else []
-        return [(match[1], match[2] or "", path) for path in paths if (match := pattern.fullmatch(path.stem))]
+        found = [
+            (match[1], match[2] or "", path) for path in paths if (match := pattern.fullmatch(path.stem))
+        ]
+        return sorted(found, key=lambda figure: [*FIGURE_KINDS].index(figure[0]))
 
     def scores_path(self, experiment: str) -> Path:
         return self.root / "scores" / f"{experiment}.csv.gz"

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.errors.tables import error_grids, error_sentences
-from experiments.grids import ContrastTable, Grid, contrast_tables, number, published_grid, summary_text
+from experiments.grids import Grid, Verdict, contrast_grids, number, published_grid, summary_text, verdict
 from experiments.labels import label
 from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
 from experiments.report.runs import RowRuns, rows_of_runs
-from experiments.report.scores import ScoreTable, Verdict, score_tables, verdict
+from experiments.report.scores import ScoreTable, score_tables
 from experiments.store import Store
 from experiments.tabulate import Tabulated
 
@@ -28,22 +28,13 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class Contrasts:
-    """Differences that several rows of a table tell together."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Verdict | None, ...]], ...]
-
-
-@dataclass(frozen=True)
 class Section:
     """An experiment."""
 
     name: str
     title: str
     tables: tuple[ScoreTable, ...]
-    contrasts: tuple[Contrasts, ...]
+    contrasts: tuple[Grid, ...]
     published: Grid | None
     sentences: tuple[str, ...]
     curves: tuple[Figure, ...]
@@ -84,9 +75,7 @@ def _section(store: Store, found: Tabulated) -> Section:
         name=table.experiment,
         title=table.title,
         tables=tuple(score_tables(table, found.published, rows)),
-        contrasts=tuple(
-            _contrasts(one) for split in table.spec.splits for one in contrast_tables(table, split)
-        ),
+        contrasts=tuple(grid for split in table.spec.splits for grid in contrast_grids(table, split)),
         published=published_grid(table, found.published),
         sentences=found.sentences,
         curves=tuple(figure for figure in shown if not figure.of_errors),
@@ -97,20 +86,6 @@ def _section(store: Store, found: Tabulated) -> Section:
         rows=rows,
         runs=len(table.runs),
     )
-
-
-def _contrasts(found: ContrastTable) -> Contrasts:
-    rows = tuple(
-        (
-            name,
-            tuple(
-                verdict(difference, column.digits) if difference else None
-                for difference, column in zip(differences, found.columns, strict=True)
-            ),
-        )
-        for name, differences in found.rows
-    )
-    return Contrasts(found.title, found.heads, rows)
 
 
 def _galleries(store: Store, experiment: str, anchors: dict[str, str]) -> list[Gallery]:

@@ -6,17 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from experiments.store import Row, Store
+from experiments.store import FIGURE_KINDS, Row, Store
 from ntil.io import inside
 
-# Kind of figure (what its file name ends in) → what it shows, in the page's order.
-KINDS = {
-    "along": "Metrics over the swept setting",
-    "validation": "Validation while training; a thin line for each seed",
-    "training": "Parts of the training loss",
-    "errors": "How far off the answers are, and the share of wrong digits by place where it is known; a dot for each seed",
-    "calibration": "Calibration of written digits; larger points hold more digits, hollow ones fewer than 20",
-}
 OF_ERRORS = ("errors", "calibration")
 SCALE = 1.2  # of a figure on the page, to its size in print
 _PLAIN = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>", re.DOTALL)
@@ -57,9 +49,9 @@ def figures(store: Store, experiment: str) -> list[Figure]:
             width, height = (
                 (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
             )
-            caption = KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else "")
+            caption = FIGURE_KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else "")
             found.append(Figure(kind, caption, svg_uri(svg), round(width), round(height), kind in OF_ERRORS))
-    return sorted(found, key=lambda figure: [*KINDS].index(figure.kind))
+    return found
 
 
 def pictures(store: Store, experiment: str, rows: Sequence[Row]) -> Iterator[Picture]:

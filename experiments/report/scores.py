@@ -5,22 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.comparison import Comparison, Entry
-from experiments.grids import MISSING, interval_text, number, stands_beside, summary_text
+from experiments.grids import MISSING, Verdict, number, stands_beside, summary_text, verdict
 from experiments.published import Published
 from experiments.report.runs import RowRuns
-from experiments.statistics import Difference
 
 NUMBER = re.compile(r"[−+-]?[0-9][0-9,]*(?:\.[0-9]+)?")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A difference to the baseline with its interval, and what it says."""
-
-    text: str  # −0.012
-    interval: str  # [−0.033, +0.008]
-    verdict: str  # better, worse, not distinguishable
-    mean: float
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,6 @@ def score_tables(table: Comparison, published: Published | None, runs: Sequence[
         )
         found.append(ScoreTable(split, tuple(heads), rows))
     return found
-
-
-def verdict(difference: Difference, digits: int) -> Verdict:
-    text = number(difference.mean, digits, sign=True)
-    return Verdict(text, interval_text(difference, digits), difference.verdict, difference.mean)
 
 
 def sort_value(text: str) -> float | None:
