@@ -4,8 +4,9 @@
 
 Writes results/overview.md from results/ alone, and its short form between the overview marks of README.md. A setting is
 a group of runs that share everything but loss and seed, in an experiment of these three losses; it is judged by the first
-metric of its table on the first split. Settings with fewer than three seeds are shown and not counted. Where all groups of
-a table have the same seeds, they are also told together.
+metric of its table on the first split, and the verdicts by its other metrics and splits are counted beside that. Settings
+with fewer than three seeds are shown and not counted. Where all groups of a table have the same seeds, they are also told
+together.
 """
 
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.command import add_results, parser_of
-from experiments.comparison import Comparison, TableSpec, compare
+from experiments.comparison import TableSpec, compare
 from experiments.grids import difference_text, number, summary_text
 from experiments.labels import difference_label, label
 from experiments.pairing import Column
@@ -32,23 +33,25 @@ from ntil.runs.run import ROOT_CONF
 PAGE = "overview.md"
 README = ROOT_CONF.parent / "README.md"
 LOSSES = ("ce", "emd", "ntil")
-PAIRS = (("ntil", "ce"), ("ntil", "emd"), ("emd", "ce"))  # the first minus the second
+Pair = tuple[str, str]  # a loss and what it is compared to
+PAIRS: tuple[Pair, ...] = (("ntil", "ce"), ("ntil", "emd"), ("emd", "ce"))
 ENOUGH_SEEDS = 3
 VERDICTS = ("better", "worse", "not distinguishable")
+UNTOLD = VERDICTS[-1]
 _SAID = {"trainer.train_examples": "{} training examples", "data": "{}", "model": "{}"}
 _BLOCK = re.compile(r"(<!-- overview:begin -->\n).*?(<!-- overview:end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs with the three losses that share everything else, or all groups of such runs; differences by (loss, baseline)."""
+    """Runs with the three losses that share everything else, or all groups of such runs."""
 
     experiment: str
     title: str
     group: str
-    column: Column
+    column: Column  # that it is judged by
     means: Mapping[str, Summary]
-    differences: Mapping[tuple[str, str], Difference]
+    differences: Mapping[Pair, Mapping[Column, Difference]]  # by every metric and split, where there is one
     groups: int = 1
 
     @property
@@ -62,7 +65,10 @@ class Setting:
 
     @property
     def seeds(self) -> int:
-        return min(difference.seeds for difference in self.differences.values())
+        return min(self.difference(pair).seeds for pair in PAIRS)
+
+    def difference(self, pair: Pair) -> Difference:
+        return self.differences[pair][self.column]
 
 
 def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF, readme: Path = README) -> int:
@@ -93,27 +99,36 @@ def settings(store: Store, conf: Path = ROOT_CONF, names: Sequence[str] = ()) ->
 
 
 def _settings(name: str, spec: TableSpec, store: Store) -> list[Setting]:
-    spec = replace(spec, splits=spec.splits[:1], metrics=spec.metrics[:1])
-    tables: dict[str, Comparison] = {
+    tables = {
         base: compare(name, replace(spec, baseline=base), store) for base in {base for _, base in PAIRS}
     }
-    entries = {
-        (base, row.group, row.value): row.entries[0] for base, table in tables.items() for row in table.rows
-    }
-    column = tables["ce"].columns[0]
+    rows = {(base, row.group, row.value): row for base, table in tables.items() for row in table.rows}
+    pooled = {(base, one.name): one.differences for base, table in tables.items() for one in table.pooled}
+    title, columns = tables["ce"].title, tables["ce"].columns
+
+    def by_column(found: Sequence[Difference | None]) -> dict[Column, Difference]:
+        return {column: one for column, one in zip(columns, found, strict=True) if one is not None}
+
     found = []
     for group in dict.fromkeys(row.group for row in tables["ce"].rows):
-        pairs = {(ours, base): entries.get((base, group, ours)) for ours, base in PAIRS}
-        differences = {pair: entry.difference for pair, entry in pairs.items() if entry and entry.difference}
-        if len(differences) == len(PAIRS):  # else a loss has no run that could be paired yet
-            means = {loss: entries["ce", group, loss].summary for loss in LOSSES}
-            found.append(Setting(name, tables["ce"].title, group, column, means, differences))
-    pooled = {(base, one.name): one.differences[0] for base, table in tables.items() for one in table.pooled}
-    together = {pair: difference for pair in PAIRS if (difference := pooled.get((pair[1], pair[0])))}
-    if len(together) == len(PAIRS):
+        differences = {
+            (ours, base): by_column([entry.difference for entry in rows[base, group, ours].entries])
+            for ours, base in PAIRS
+            if (base, group, ours) in rows
+        }
+        if _is_whole(differences, columns[0]):
+            means = {loss: rows["ce", group, loss].entries[0].summary for loss in LOSSES}
+            found.append(Setting(name, title, group, columns[0], means, differences))
+    together = {pair: by_column(pooled.get((pair[1], pair[0]), [None] * len(columns))) for pair in PAIRS}
+    if _is_whole(together, columns[0]):
         means = {loss: _mean_of([setting.means[loss] for setting in found]) for loss in LOSSES}
-        found.append(Setting(name, tables["ce"].title, "", column, means, together, len(found)))
+        found.append(Setting(name, title, "", columns[0], means, together, len(found)))
     return found
+
+
+def _is_whole(differences: Mapping[Pair, Mapping[Column, Difference]], column: Column) -> bool:
+    """Else a loss has no run that could be paired yet."""
+    return all(column in differences.get(pair, {}) for pair in PAIRS)
 
 
 def _mean_of(groups: Sequence[Summary]) -> Summary:
@@ -134,43 +149,62 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
     if not counted:
         return [f"No setting has been run with all three losses and {ENOUGH_SEEDS} seeds yet."]
     lines = []
-    for ours, base in PAIRS:
-        verdicts = Counter(setting.differences[ours, base].verdict for setting in counted)
+    for pair in PAIRS:
+        ours, base = pair
+        verdicts = Counter(setting.difference(pair).verdict for setting in counted)
         counts = ", ".join(f"{word} in {verdicts[word]}" for word in VERDICTS)
         number_of = f"{len(counted)} setting{'' if len(counted) == 1 else 's'}"
-        lines.append(f"- **{label(ours)} against {label(base)}**, {number_of}: {counts}.")
-        for setting in counted:
-            difference = setting.differences[ours, base]
-            if difference.verdict != VERDICTS[-1]:
-                lines.append(f"  - {_told(setting, ours, base, tables)}")
+        every = Counter(one.verdict for setting in counted for one in setting.differences[pair].values())
+        lines.append(
+            f"- **{label(ours)} against {label(base)}**, {number_of}: {counts}. By every metric and split of their tables: "
+            f"better in {every['better']}, worse in {every['worse']} of {every.total()}."
+        )
+        lines += [
+            f"  - {_told(setting, pair, tables)}"
+            for setting in counted
+            if setting.difference(pair).verdict != UNTOLD
+        ]
     together = [setting for setting in found if setting.is_told and setting.groups > 1]
     if together:
         lines.append(
             "- All groups of a table together, which tells smaller differences and isn't counted above:"
         )
-    for setting in together:
-        told = ", ".join(
-            f"{difference_label(*pair)} {difference_text(difference, setting.column.digits)}"
-            for pair, difference in setting.differences.items()
-        )
-        lines.append(f"  - {_link(setting, tables)}, {setting.column.title}: {told}")
+        lines += [f"  - {_told_together(setting, tables)}" for setting in together]
     chance = (1 - LEVEL) * len(counted)
     return [
         *lines,
         "",
         f"A setting counts with {ENOUGH_SEEDS} seeds or more ({_seeds(counted)} here). Better and worse: the 95 % interval of the "
         f"paired bootstrap over seeds and test items leaves out 0; with no difference anywhere, about {chance:.1f} of "
-        f"{len(counted)} settings would do so by chance.",
+        f"{len(counted)} settings would do so by chance, and as large a share of all metrics and "
+        "splits, which rise and fall together within a setting.",
     ]
 
 
-def _told(setting: Setting, ours: str, base: str, tables: str) -> str:
-    difference, column = setting.differences[ours, base], setting.column
-    before, after = (number(setting.means[loss].mean, column.digits) for loss in (base, ours))
+def _told(setting: Setting, pair: Pair, tables: str) -> str:
+    ours, base = pair
+    before, after = (number(setting.means[loss].mean, setting.column.digits) for loss in (base, ours))
     return (
-        f"{_link(setting, tables)}, {column.title}: {before} → {after}, "
-        f"{difference_text(difference, column.digits)}"
+        f"{_link(setting, tables)}, {setting.column.title}: {before} → {after}, "
+        f"{difference_text(setting.difference(pair), setting.column.digits)}"
     )
+
+
+def _told_together(setting: Setting, tables: str) -> str:
+    """Every pair by the first metric, and the others where they tell a difference."""
+    said: dict[Column, list[str]] = {}
+    for column in setting.differences[PAIRS[0]]:
+        for pair in PAIRS:
+            difference = setting.differences[pair].get(column)
+            if difference and (column == setting.column or difference.verdict != UNTOLD):
+                text = f"{difference_label(*pair)} {difference_text(difference, column.digits)}"
+                said.setdefault(column, []).append(text)
+    first = setting.column.split
+    parts = [
+        f"{column.title}{'' if column.split == first else f' on {escape(column.split)}'}: {', '.join(texts)}"
+        for column, texts in said.items()
+    ]
+    return f"{_link(setting, tables)}, {'; '.join(parts)}"
 
 
 def _link(setting: Setting, tables: str) -> str:
@@ -210,7 +244,7 @@ def _cells(setting: Setting) -> list[str]:
         setting.column.title,
         str(setting.seeds),
         *(summary_text(setting.means[loss], digits) for loss in LOSSES),
-        *(difference_text(setting.differences[pair], digits) for pair in PAIRS),
+        *(difference_text(setting.difference(pair), digits) for pair in PAIRS),
     ]
 
 

@@ -111,12 +111,14 @@ def bootstrap(
     seeds, items = rows[0].above.shape
     above = np.concatenate([row.above for row in rows]).T  # [items, rows·seeds]
     below = np.concatenate([row.below for row in rows]).T
+    is_mean_of_all = bool((below == 1).all())
     result = []
     for item_draws, seed_draws in _weights(replicates, seed, seeds, items):
         item_weight, seed_weight = item_draws.astype(float), seed_draws.astype(float)
+        drawn = float(items) if is_mean_of_all else item_weight @ below  # the same number, at half the work
         # A draw may hold nothing to divide by: nan, left out of the interval.
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = ((item_weight @ above) / (item_weight @ below)).reshape(-1, len(rows), seeds)
+            means = ((item_weight @ above) / drawn).reshape(-1, len(rows), seeds)
         differences = means[:, : len(ours)].mean(axis=1) - means[:, len(ours) :].mean(axis=1)
         # A seed that was not drawn has no say, not even as 0 · nan.
         result.append(np.where(seed_weight > 0, seed_weight * differences, 0.0).sum(axis=1) / seeds)

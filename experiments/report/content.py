@@ -107,5 +107,5 @@ def _glance(setting: Setting) -> Glance:
         setting.column.title,
         setting.seeds,
         tuple((number(mean.mean, digits), summary_text(mean, digits)) for mean in means),
-        tuple(verdict(setting.differences[pair], digits) for pair in GLANCED),
+        tuple(verdict(setting.difference(pair), digits) for pair in GLANCED),
     )

@@ -6,7 +6,18 @@ import pytest
 from run_factory import exact, write_run
 
 from experiments.collect import collect
-from experiments.overview import PAGE, README, Setting, main, page, said, settings, statement, with_statement
+from experiments.overview import (
+    PAGE,
+    PAIRS,
+    README,
+    Setting,
+    main,
+    page,
+    said,
+    settings,
+    statement,
+    with_statement,
+)
 from experiments.store import Store
 from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF
@@ -42,7 +53,8 @@ def test_differences_are_those_of_each_pair(found: list[Setting]) -> None:
     first = found[0]
     assert first.name == "A demonstration: 250 training examples"
     assert first.seeds == 3
-    means = {pair: (round(d.mean, 3), d.verdict) for pair, d in first.differences.items()}
+    found_by_pair = {pair: first.difference(pair) for pair in PAIRS}
+    means = {pair: (round(d.mean, 3), d.verdict) for pair, d in found_by_pair.items()}
     assert means == {
         ("ntil", "ce"): (0.5, "better"),
         ("ntil", "emd"): (0.0, "not distinguishable"),
@@ -52,11 +64,16 @@ def test_differences_are_those_of_each_pair(found: list[Setting]) -> None:
 
 def test_the_statement_counts_settings_of_three_seeds(found: list[Setting]) -> None:
     lines = statement(found, "tables")
-    assert lines[0] == "- **NTIL against CE**, 1 setting: better in 1, worse in 0, not distinguishable in 0."
+    assert lines[0] == (
+        "- **NTIL against CE**, 1 setting: better in 1, worse in 0, not distinguishable in 0. "
+        "By every metric and split of their tables: better in 1, worse in 0 of 1."
+    )
     assert lines[1].startswith(
         "  - [A demonstration: 250 training examples](tables/demo.md), exact ↑: 0.250 → 0.750, +0.500 [+0.3"
     )
-    assert lines[2] == "- **NTIL against EMD**, 1 setting: better in 0, worse in 0, not distinguishable in 1."
+    assert lines[2].startswith(
+        "- **NTIL against EMD**, 1 setting: better in 0, worse in 0, not distinguishable in 1. "
+    )
     assert "500 training examples" not in "\n".join(lines)
     assert "500 training examples" in page(found)
 
@@ -87,13 +104,49 @@ def test_groups_of_the_same_seeds_are_told_together(outputs: Path, results: Path
     *apart, together = settings(collected(outputs, results), conf)
     assert [setting.groups for setting in apart] == [1, 1]
     assert (together.name, together.seeds) == ("A demonstration: all 2 groups together", 3)
-    assert round(together.differences["emd", "ce"].mean, 3) == 0.5
+    assert round(together.difference(("emd", "ce")).mean, 3) == 0.5
     lines = statement([*apart, together], "tables")
     assert lines[0].startswith("- **NTIL against CE**, 2 settings: better in 2")
     told = next(line for line in lines if "all 2 groups together" in line)
     assert told.startswith(
         "  - [A demonstration: all 2 groups together](tables/demo.md), exact ↑: NTIL − CE +0.500 [+0."
     )
+
+
+def test_other_metrics_and_splits_are_told_beside(outputs: Path, results: Path, conf: Path) -> None:
+    """Equal by exact answers everywhere; CE is within a minute less often on unseen faces."""
+    preset = conf / "experiment" / "demo.yaml"
+    wider = {
+        "splits: [test]": "splits: [test, heldout_faces]",
+        "metrics: [exact]": "metrics: [exact, within_1]",
+    }
+    text = preset.read_text()
+    for old, new in wider.items():
+        assert old in text
+        text = text.replace(old, new)
+    preset.write_text(text)
+    for size in (250, 500):
+        for loss in ("ce", "emd", "ntil"):
+            near = {"test": 20, "heldout_faces": 10 if loss == "ce" else 30}
+            scores = {
+                split: [{"exact": float(index < 10), "within_1": float(index < count)} for index in range(40)]
+                for split, count in near.items()
+            }
+            for seed in range(3):
+                word = f"trainer.train_examples={size}"
+                write_run(outputs, scores, loss=loss, seed=seed, overrides=[word])
+    lines = statement(settings(collected(outputs, results), conf), "tables")
+    assert lines[0] == (
+        "- **NTIL against CE**, 2 settings: better in 0, worse in 0, not distinguishable in 2. "
+        "By every metric and split of their tables: better in 2, worse in 0 of 8."
+    )
+    assert "better in 0, worse in 0 of 8" in lines[1]
+    told = next(line for line in lines if "all 2 groups together" in line)
+    exactly, near = told.split("; ")
+    assert "exact ↑: NTIL − CE 0.000 [0.000, 0.000] not distinguishable, NTIL − EMD 0.000" in exactly
+    assert near.startswith(r"±1 min ↑ on heldout\_faces: NTIL − CE +0.500 [+0.")
+    assert "better, EMD − CE +0.500" in near
+    assert "NTIL − EMD" not in near
 
 
 def test_groups_in_words() -> None:
