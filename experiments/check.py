@@ -14,9 +14,11 @@ from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
 from experiments.overview import PAGE as OVERVIEW
-from experiments.overview import page, settings
+from experiments.overview import page
 from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
+from experiments.report.pictures import overview_figure
+from experiments.settings import settings
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
 from ntil.errors import guard
@@ -42,7 +44,7 @@ def check(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     if not names:  # only all of them together say what is left over, and make the page
         faults += left_over(store.tables, tables)
         compared = settings(store, conf)
-        index = render(sections(store, found), glances(compared))
+        index = render(sections(store, found), glances(compared), overview_figure(store))
         faults += differences(results, {OVERVIEW: page(compared), PAGE: index})
     for fault in faults:
         print(fault)

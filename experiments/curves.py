@@ -57,16 +57,20 @@ def draw(
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for place, panel in zip(axes, panels, strict=True):
             _panel(place, panel, [choice for choice in choices if choice in panel.lines], paint)
-        axes[-1].set_xlabel(abscissa.title)
-        if abscissa.ticks:
-            axes[-1].set_xscale("log")
-            axes[-1].xaxis.set_major_locator(FixedLocator(list(abscissa.ticks)))
-            axes[-1].xaxis.set_minor_locator(NullLocator())
-            axes[-1].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        mark_ticks(axes[-1], abscissa)
         figure.draw_without_rendering()  # the labels are spread by the panels' final heights
         for place, panel in zip(axes, panels, strict=True):
             _label_ends(place, panel, [choice for choice in choices if choice in panel.lines], paint)
         return [save(figure, stem, "png"), save(figure, stem, "svg")]
+
+
+def mark_ticks(axes: Axes, abscissa: Abscissa) -> None:
+    axes.set_xlabel(abscissa.title)
+    if abscissa.ticks:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(list(abscissa.ticks)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def mean_curve(curves: Sequence["Curve"]) -> "Curve":

@@ -5,10 +5,11 @@
 
 Writes results/figures/<experiment>_validation and _training as .png and .svg: a thin line for each seed, a thick one for
 the mean over seeds at the steps that all seeds have, a colour for each loss (the same in every figure). Parts of the
-training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets one figure instead,
-<experiment>_along, of its metrics over that setting. <experiment>_errors shows how far off the answers are and which digits
-are wrong, <experiment>_calibration how often digits are right that were written with a certain probability (hollow: under 20
-of them). Made for half a page's width. Older figures of the experiment that it no longer has are removed.
+training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets two others instead:
+<experiment>_along, its metrics over that setting, and <experiment>_gain, their differences to the baseline with intervals.
+<experiment>_errors shows how far off the answers are and which digits are wrong, <experiment>_calibration how often digits
+are right that were written with a certain probability (hollow: under 20 of them). Made for half a page's width. Older
+figures of the experiment that it no longer has are removed.
 """
 
 import re
@@ -18,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
-from experiments.comparison import TableSpec, row_groups, row_value
+from experiments.comparison import TableSpec, compare, row_groups, row_value
 from experiments.curves import Abscissa, draw
 from experiments.errors.analysis import analyse
 from experiments.errors.plots import draw_calibration, draw_errors
+from experiments.intervals import draw_gain
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean, guard
@@ -94,7 +96,10 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
     if spec and spec.along:
         panels, ticks = along_panels(spec, spec.along, rows, labels)
         abscissa = Abscissa(ALONG.get(spec.along, spec.along), ticks)
-        return written + (draw(store.figures / f"{name}_along", panels, order, abscissa) if panels else [])
+        if panels:
+            written += draw(store.figures / f"{name}_along", panels, order, abscissa)
+        table = compare(name, spec, store, grid_values(name, key, conf))
+        return written + draw_gain(store.figures / f"{name}_gain", table, abscissa)
     for group, members in row_groups({row["run"]: row for row in rows}, key).items():
         suffix = "-" + re.sub(r"[^\w.=-]+", "_", group) if group else ""
         lines = {value: list(seeds.values()) for value, seeds in members.items()}

@@ -53,8 +53,12 @@ GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "
 
 
 # Kind of figure (what its file name ends in) → what it shows, in the order to read them.
+OVERVIEW_CAPTION = (
+    "Difference of EMD and NTIL to CE in each setting, with 95 % intervals; arrows where they go on"
+)
 FIGURE_KINDS = {
     "along": "Metrics over the swept setting",
+    "gain": "Differences to the baseline over the swept setting, with 95 % intervals; hollow with one seed, where they cover the test items alone",
     "validation": "Validation while training; a thin line for each seed",
     "training": "Parts of the training loss",
     "errors": "How far off the answers are, and the share of wrong digits by place where it is known; a dot for each seed",
@@ -88,6 +92,11 @@ class Store:
             (match[1], match[2] or "", path) for path in paths if (match := pattern.fullmatch(path.stem))
         ]
         return sorted(found, key=lambda figure: [*FIGURE_KINDS].index(figure[0]))
+
+    @property
+    def overview_figure(self) -> Path:
+        """Without its ending, of which there are two."""
+        return self.figures / "overview"
 
     def scores_path(self, experiment: str) -> Path:
         return self.root / "scores" / f"{experiment}.csv.gz"

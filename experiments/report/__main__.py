@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
-from experiments.overview import settings
 from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
+from experiments.report.pictures import overview_figure
+from experiments.settings import settings
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
 from ntil.errors import guard
@@ -37,7 +38,7 @@ def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
     glanced = glances(settings(store, conf, names))
-    write_text(output, render(sections(store, found), glanced))
+    write_text(output, render(sections(store, found), glanced, None if names else overview_figure(store)))
     print(output)
     return 0
 

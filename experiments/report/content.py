@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from experiments.errors.tables import error_grids, error_sentences
 from experiments.grids import Grid, Verdict, contrast_grids, number, published_grid, summary_text, verdict
 from experiments.labels import label
-from experiments.overview import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
 from experiments.report.runs import RowRuns, rows_of_runs
 from experiments.report.scores import ScoreTable, score_tables
+from experiments.settings import LOSSES, PAIRS, Setting
 from experiments.store import Store
 from experiments.tabulate import Tabulated
 

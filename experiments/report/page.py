@@ -6,15 +6,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.labels import difference_label, label
-from experiments.overview import LOSSES
 from experiments.report.content import GLANCED, Glance, Section
+from experiments.report.pictures import Figure
 from experiments.report.scores import sort_value
+from experiments.settings import LOSSES
 
 PAGE = "index.html"
 HERE = Path(__file__).parent
 
 
-def render(found: Sequence[Section], glances: Sequence[Glance]) -> str:
+def render(found: Sequence[Section], glances: Sequence[Glance], overview: Figure | None = None) -> str:
     jinja = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -27,6 +28,7 @@ def render(found: Sequence[Section], glances: Sequence[Glance]) -> str:
     return jinja.get_template("page.html").render(
         sections=found,
         glances=glances,
+        overview=overview,
         losses=[label(loss) for loss in LOSSES],
         pairs=[difference_label(*pair) for pair in GLANCED],
         style=(HERE / "page.css").read_text(encoding="utf-8"),

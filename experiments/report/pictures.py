@@ -4,9 +4,10 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
-from experiments.store import FIGURE_KINDS, Row, Store
+from experiments.store import FIGURE_KINDS, OVERVIEW_CAPTION, Row, Store
 from ntil.io import inside
 
 OF_ERRORS = ("errors", "calibration")
@@ -41,17 +42,24 @@ class Picture:
 
 def figures(store: Store, experiment: str) -> list[Figure]:
     """The experiment's figures that are there, kind by kind and group by group."""
-    found = []
-    for kind, group, path in store.figures_of(experiment):
-        if path.suffix == ".svg":
-            svg = slim(path.read_text(encoding="utf-8"))
-            size = _SIZE.search(svg)
-            width, height = (
-                (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
-            )
-            caption = FIGURE_KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else "")
-            found.append(Figure(kind, caption, svg_uri(svg), round(width), round(height), kind in OF_ERRORS))
-    return found
+    return [
+        _figure(path, FIGURE_KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else ""), kind)
+        for kind, group, path in store.figures_of(experiment)
+        if path.suffix == ".svg"
+    ]
+
+
+def overview_figure(store: Store) -> Figure | None:
+    """That of all settings, where `experiments.overview` has drawn it."""
+    path = store.overview_figure.with_suffix(".svg")
+    return _figure(path, OVERVIEW_CAPTION) if path.exists() else None
+
+
+def _figure(path: Path, caption: str, kind: str = "") -> Figure:
+    svg = slim(path.read_text(encoding="utf-8"))
+    size = _SIZE.search(svg)
+    width, height = (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
+    return Figure(kind, caption, svg_uri(svg), round(width), round(height), kind in OF_ERRORS)
 
 
 def pictures(store: Store, experiment: str, rows: Sequence[Row]) -> Iterator[Picture]:

@@ -8,16 +8,13 @@ from run_factory import exact, write_run
 from experiments.collect import collect
 from experiments.overview import (
     PAGE,
-    PAIRS,
     README,
-    Setting,
     main,
     page,
-    said,
-    settings,
     statement,
     with_statement,
 )
+from experiments.settings import PAIRS, Setting, said, settings
 from experiments.store import Store
 from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF

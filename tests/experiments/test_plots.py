@@ -71,7 +71,9 @@ def test_metrics_over_a_swept_setting(outputs: Path, results: Path, conf: Path) 
     table = {"rows": "loss", "baseline": "ce", "splits": ["test"], "metrics": ["exact"]}
     path.write_text(yaml.safe_dump({"table": {**table, "along": "trainer.train_examples"}}))
     assert main(["demo", "--results", str(results)], conf) == 0
-    assert set(digests(results)) == {"demo_along.png", "demo_along.svg"}
+    assert set(digests(results)) == {
+        f"demo_{kind}.{ending}" for kind in ("along", "gain") for ending in ("png", "svg")
+    }
     spec = TableSpec.parse("demo", {**table, "along": "trainer.train_examples"})
     (panel,), ticks = along_panels(spec, "trainer.train_examples", Store(results).runs("demo"), {})
     assert ticks == [250, 1000]
