@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import blended_transform_factory
 
 from experiments.comparison import Comparison
 from experiments.curves import STYLE, WIDTH, Abscissa, mark_ticks, save
@@ -19,15 +20,15 @@ from experiments.labels import colours, difference_label
 from experiments.settings import ENOUGH_SEEDS, PAIRS, Setting
 from experiments.statistics import Difference
 
-PAGE_WIDTH = 7.0  # inches
-LINE = 0.27  # inches for a setting
+WIDE = 3.9  # inches
+LINE = 0.21  # inches for a setting or a title
 LOW = 1.5  # a panel's height in inches
-HOLLOW = f"hollow: fewer than {ENOUGH_SEEDS} seeds"
+HOLLOW = f"under {ENOUGH_SEEDS} seeds"
 AGAINST_CE = tuple(pair for pair in PAIRS if pair[1] == "ce")
 
 
 def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
-    """<stem>.png and .svg: a line for each setting that is judged by a share, its gain over CE to the right.
+    """<stem>.png and .svg: a line for each setting that is judged by a share, under the title of its table.
 
     What lies outside the axis, which holds three quarters of the intervals, ends in an arrow.
     """
@@ -36,20 +37,30 @@ def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
         return []
     limit = _limit([setting.difference(pair) for setting in found for pair in AGAINST_CE])
     paint = colours([ours for ours, _ in AGAINST_CE])
+    ticks: dict[int, str] = {}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(PAGE_WIDTH, LINE * len(found) + 0.9), layout="constrained")
+        titles = len({setting.experiment for setting in found})
+        figure = Figure(figsize=(WIDE, LINE * (len(found) + titles) + 0.7), layout="constrained")
         axis = figure.subplots()
-        for line, setting in enumerate(found):
-            for index, pair in enumerate(AGAINST_CE):
-                at = line + 0.3 * (index - (len(AGAINST_CE) - 1) / 2)
-                _across(axis, at, setting, setting.difference(pair), paint[pair[0]], limit)
+        line = 0
+        for _, group in itertools.groupby(found, key=lambda setting: setting.experiment):
+            for place, setting in enumerate(group):
+                if not place:
+                    _title(figure, axis, line, f"{setting.title}: {setting.column.label}")
+                    line += 1
+                for index, pair in enumerate(AGAINST_CE):
+                    at = line + 0.36 * (index - (len(AGAINST_CE) - 1) / 2)
+                    _across(axis, at, setting, setting.difference(pair), paint[pair[0]], limit)
+                ticks[line] = setting.words or f"{setting.seeds} seeds"
+                line += 1
         axis.axvline(0, color="#888888", linewidth=0.7, zorder=0)
         axis.set_xlim(-limit * 1.03, limit * 1.03)
-        axis.set_ylim(len(found) - 0.4, -0.6)
-        axis.set_yticks(range(len(found)), [f"{setting.name} ({setting.column.label})" for setting in found])
+        axis.set_ylim(line - 0.4, -0.6)
+        axis.set_yticks(list(ticks), list(ticks.values()))
         axis.xaxis.set_major_formatter(FuncFormatter(_signed))
         axis.set_xlabel("difference to CE; to the right: better")
         axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
         _tidy(axis, "x")
         names = [(difference_label(*pair), paint[pair[0]]) for pair in AGAINST_CE]
         _legend(figure, names, "" if all(setting.is_told for setting in found) else HOLLOW)
@@ -98,6 +109,14 @@ def _limit(differences: Sequence[Difference]) -> float:
     """How far three quarters of the intervals reach: the widest would make points of the others."""
     reach = [max(abs(difference.low), abs(difference.high)) for difference in differences]
     return float(np.quantile(reach, 0.75)) or 1.0
+
+
+def _title(figure: Figure, axis: Axes, line: float, text: str) -> None:
+    """From the figure's left edge, over the names of the settings."""
+    place = blended_transform_factory(figure.transFigure, axis.transData)
+    axis.text(
+        0.01, line, text, va="center", fontsize=6.5, fontweight="bold", transform=place, in_layout=False
+    )
 
 
 def _across(

@@ -91,7 +91,7 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
 
 
 def _figure(found: Sequence[Setting], figures: str) -> list[str]:
-    return [f"![{OVERVIEW_CAPTION}]({figures}/overview.png)", ""] if found else []
+    return [f'<img src="{figures}/overview.png" width="480" alt="{OVERVIEW_CAPTION}">', ""] if found else []
 
 
 def _told(setting: Setting, pair: Pair, tables: str) -> str:

@@ -38,8 +38,12 @@ class Setting:
 
     @property
     def name(self) -> str:
-        words = said(self.group) if self.groups == 1 else f"all {self.groups} groups together"
-        return f"{self.title}: {words}" if words else self.title
+        return f"{self.title}: {self.words}" if self.words else self.title
+
+    @property
+    def words(self) -> str:
+        """What sets it apart from the others of its title."""
+        return said(self.group) if self.groups == 1 else f"all {self.groups} groups together"
 
     @property
     def is_told(self) -> bool:

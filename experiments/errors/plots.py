@@ -20,6 +20,7 @@ WIDTH, WIDE = 3.4, 5.4  # inches of a histogram: half a page of text; with many 
 MANY = 5  # rows from which a histogram is wide
 TALL, SQUARE = 1.75, 2.7  # a panel's height in inches
 ACROSS = 2  # reliability diagrams beside each other
+LETTER = 0.055  # inches of a letter of 7 points
 FEW = 20  # tokens under which a point of a reliability diagram is drawn hollow
 
 
@@ -69,7 +70,9 @@ def draw_calibration(stem: Path, found: Analysis, order: Sequence[str]) -> list[
     across = min(ACROSS, len(groups))
     down = math.ceil(len(groups) / across)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * across, SQUARE * down + 0.2), layout="constrained")
+        longest = max(len(label(choice)) for choice in choices)
+        width = WIDTH + LETTER * max(0, longest - len("EMD"))  # names stand beside the panels
+        figure = Figure(figsize=(width * across, SQUARE * down + 0.2), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).flat[:]
         for axis in axes:
             axis.set_axis_off()
