@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.comparison import Comparison
-from experiments.labels import label, row_label
+from experiments.labels import all_groups, label, row_label
 from experiments.pairing import Column
 from experiments.published import Published
 from experiments.statistics import Difference, Summary
@@ -113,7 +113,7 @@ def _differences(table: Comparison, split: str, indices: list[int]) -> Grid | No
 def contrast_grids(table: Comparison, split: str) -> list[Grid]:
     """What several rows say together on a split: over all groups, and the main effects; those that the table has."""
     groups = len({row.group for row in table.rows})
-    together = f"Difference to {label(table.spec.baseline)} over all {groups} groups"
+    together = f"Difference to {label(table.spec.baseline)} over {all_groups(groups)}"
     return [
         _difference_grid(
             table,

@@ -38,6 +38,11 @@ def row_label(choice: str, group: str) -> str:
     return f"{label(choice)} ({group})" if group else label(choice)
 
 
+def all_groups(count: int) -> str:
+    """both groups, all 4 groups."""
+    return "both groups" if count == 2 else f"all {count} groups"
+
+
 def difference_label(ours: str, baseline: str) -> str:
     """NTIL − CE."""
     return f"{label(ours)} − {label(baseline)}"

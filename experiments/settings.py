@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.comparison import TableSpec, compare
+from experiments.labels import all_groups
 from experiments.pairing import Column
 from experiments.presets import table_spec
 from experiments.statistics import Difference, Summary
@@ -43,7 +44,7 @@ class Setting:
     @property
     def words(self) -> str:
         """What sets it apart from the others of its title."""
-        return said(self.group) if self.groups == 1 else f"all {self.groups} groups together"
+        return said(self.group) if self.groups == 1 else f"{all_groups(self.groups)} together"
 
     @property
     def is_told(self) -> bool:

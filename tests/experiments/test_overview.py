@@ -100,13 +100,13 @@ def test_groups_of_the_same_seeds_are_told_together(outputs: Path, results: Path
         write(outputs, 3, word=f"trainer.train_examples={size}")
     *apart, together = settings(collected(outputs, results), conf)
     assert [setting.groups for setting in apart] == [1, 1]
-    assert (together.name, together.seeds) == ("A demonstration: all 2 groups together", 3)
+    assert (together.name, together.seeds) == ("A demonstration: both groups together", 3)
     assert round(together.difference(("emd", "ce")).mean, 3) == 0.5
     lines = statement([*apart, together], "tables")
     assert lines[0].startswith("- **NTIL against CE**, 2 settings: better in 2")
-    told = next(line for line in lines if "all 2 groups together" in line)
+    told = next(line for line in lines if "both groups together" in line)
     assert told.startswith(
-        "  - [A demonstration: all 2 groups together](tables/demo.md), exact ↑: NTIL − CE +0.500 [+0."
+        "  - [A demonstration: both groups together](tables/demo.md), exact ↑: NTIL − CE +0.500 [+0."
     )
 
 
@@ -138,7 +138,7 @@ def test_other_metrics_and_splits_are_told_beside(outputs: Path, results: Path, 
         "By every metric and split of their tables: better in 2, worse in 0 of 8."
     )
     assert "better in 0, worse in 0 of 8" in lines[1]
-    told = next(line for line in lines if "all 2 groups together" in line)
+    told = next(line for line in lines if "both groups together" in line)
     exactly, near = told.split("; ")
     assert "exact ↑: NTIL − CE 0.000 [0.000, 0.000] not distinguishable, NTIL − EMD 0.000" in exactly
     assert near.startswith(r"±1 min ↑ on heldout\_faces: NTIL − CE +0.500 [+0.")

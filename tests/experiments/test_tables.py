@@ -246,7 +246,7 @@ def test_groups_are_also_told_together(outputs: Path, results: Path, conf: Path)
             for seed in (0, 1):
                 scores = exact(*[1.0] * right, *[0.0] * (100 - right))
                 write_run(outputs, scores, loss=loss, seed=seed, model=model)
-    title = "Difference to CE over all 2 groups on test"
+    title = "Difference to CE over both groups on test"
     text = make(outputs, results, conf, "demo")
     together = table_after(text, title)
     assert list(together) == ["", "NTIL"]
