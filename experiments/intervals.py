@@ -1,7 +1,6 @@
 """How differences look: a point with its 95 % interval beside a line at 0, by setting or over a swept one."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -127,9 +126,9 @@ def _across(
     face = colour if setting.is_told else "white"
     marker = "D" if setting.groups > 1 else "o"
     axis.plot([max(low, -limit), min(high, limit)], [at, at], color=colour, linewidth=0.9)
-    for end, symbol in ((low, "<"), (high, ">")):
-        if abs(end) > limit:
-            axis.plot(math.copysign(limit, end), at, symbol, color=colour, markersize=3)
+    for goes_on, end, symbol in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
+        if goes_on:
+            axis.plot(end, at, symbol, color=colour, markersize=3)
     if abs(mean) <= limit:
         axis.plot(mean, at, marker, color=colour, markerfacecolor=face, markersize=3.4)
 
@@ -155,7 +154,7 @@ def _legend(figure: Figure, names: Sequence[tuple[str, str]], hollow: str = "") 
         handles.append(
             Line2D([], [], color="#888888", marker="o", markersize=3.4, markerfacecolor="white", label=hollow)
         )
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, borderpad=0)
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, borderpad=0)
 
 
 def _tidy(axis: Axes, grid: Literal["x", "y"]) -> None:

@@ -72,6 +72,12 @@ def test_wide_intervals_end_in_arrows(tmp_path: Path, drawn: Drawn) -> None:
     assert points[-6:] == [[-0.1], [0.0], [-0.1], [0.0], [-0.1], [-0.1]]  # a mean outside has its arrow alone
 
 
+def test_an_interval_beyond_the_axis_is_an_arrow_alone(tmp_path: Path, drawn: Drawn) -> None:
+    draw_settings(tmp_path / "overview", [*[setting(-0.1, 0.0, 0.1)] * 8, setting(0.5, 0.6, 0.7)])
+    points = [xs for xs, _ in drawn if len(xs) == 1]
+    assert points[-3:] == [[0.0], [0.1], [0.1]]  # once for each loss, at the right edge
+
+
 def test_no_figure_of_nothing(tmp_path: Path) -> None:
     assert draw_settings(tmp_path / "overview", []) == []
     assert not list(tmp_path.iterdir())
