@@ -143,7 +143,7 @@ def _equals_ntloss(published, name, cls, our_options, their_options, labels, see
     is_number = cls(vocab).spans(labels).is_number
     if not is_number.any():  # theirs is then a constant without a graph
         return
-    logits = random_logits((*labels.shape, len(PLAIN)), seed, torch.float32)
+    logits = random_logits((*labels.shape, len(PLAIN)), seed)  # float64: in float32 both round large logits
     ours = cls(vocab, **our_options)(logits, labels).total
     theirs = getattr(ntloss.core, name)(tokenizer, vocab_size=len(PLAIN), **their_options)(logits, labels)
-    assert_same(ours, theirs, logits, rtol=1e-4, atol=1e-5)
+    assert_same(ours, theirs, logits)
