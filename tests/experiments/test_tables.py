@@ -264,14 +264,14 @@ def test_groups_with_other_seeds_are_not_told_together(outputs: Path, results: P
         for loss, score in (("ce", 0), ("ntil", 1)):
             for seed in range(seeds):
                 write_run(outputs, exact(score, 1), loss=loss, seed=seed, model=model)
-    assert "over all" not in make(outputs, results, conf, "demo")
+    assert "over both" not in make(outputs, results, conf, "demo")
 
 
 def test_groups_without_the_baseline_are_not_told_together(outputs: Path, results: Path, conf: Path) -> None:
     set_table(conf, "ce,emd,ntil")  # emd has as many runs as the baseline: none
     for model in ("tiny", "tiny_gemma"):
         write_run(outputs, exact(1, 0), loss="ntil", model=model)
-    assert "over all" not in make(outputs, results, conf, "demo").lower()
+    assert "over both" not in make(outputs, results, conf, "demo").lower()
 
 
 @pytest.mark.parametrize("baseline", ["a", "ab"])
