@@ -72,10 +72,17 @@ def difference_text(difference: Difference | None, digits: int) -> str:
 
 
 def verdict(difference: Difference, digits: int) -> Verdict:
-    mean, low, high = (
-        number(value, digits, sign=True) for value in (difference.mean, difference.low, difference.high)
-    )
+    low, high = (_bound(value, digits) for value in (difference.low, difference.high))
+    mean = number(difference.mean, digits, sign=True)
     return Verdict(mean, f"[{low}, {high}]", difference.verdict, difference.mean)
+
+
+def _bound(value: float, digits: int) -> str:
+    """With as many more digits as a bound near 0 needs to show its side, which decides the verdict."""
+    more = 0
+    while value and not round(value, digits + more):
+        more += 1
+    return number(value, digits + more, sign=True)
 
 
 def _scores(table: Comparison, split: str, indices: list[int], published: Published | None) -> Grid:

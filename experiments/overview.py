@@ -78,7 +78,7 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
         lines.append(
             "- All groups of a table together, which tells smaller differences and isn't counted above:"
         )
-        lines += [f"  - {_told_together(setting, tables)}" for setting in together]
+        lines += [line for setting in together for line in _told_together(setting, tables)]
     chance = (1 - LEVEL) * len(counted)
     return [
         *lines,
@@ -103,8 +103,8 @@ def _told(setting: Setting, pair: Pair, tables: str) -> str:
     )
 
 
-def _told_together(setting: Setting, tables: str) -> str:
-    """Every pair by the first metric, and the others where they tell a difference."""
+def _told_together(setting: Setting, tables: str) -> list[str]:
+    """A line for each metric: every pair by the first, and the others where they tell a difference."""
     said: dict[Column, list[str]] = {}
     for column in setting.differences[PAIRS[0]]:
         for pair in PAIRS:
@@ -113,11 +113,11 @@ def _told_together(setting: Setting, tables: str) -> str:
                 text = f"{difference_label(*pair)} {difference_text(difference, column.digits)}"
                 said.setdefault(column, []).append(text)
     first = setting.column.split
-    parts = [
-        f"{column.title}{'' if column.split == first else f' on {escape(column.split)}'}: {', '.join(texts)}"
+    lines = [
+        f"    - {column.title}{'' if column.split == first else f' on {escape(column.split)}'}: {', '.join(texts)}"
         for column, texts in said.items()
     ]
-    return f"{_link(setting, tables)}, {'; '.join(parts)}"
+    return [f"  - {_link(setting, tables)}", *lines]
 
 
 def _link(setting: Setting, tables: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.comparison import TableSpec, compare
+from experiments.comparison import Comparison, TableSpec, compare
 from experiments.labels import all_groups
 from experiments.pairing import Column
 from experiments.presets import table_spec
@@ -58,24 +58,34 @@ class Setting:
         return self.differences[pair][self.column]
 
 
-def settings(store: Store, conf: Path = ROOT_CONF, names: Sequence[str] = ()) -> list[Setting]:
-    """Of the experiments named, or all; in the order of runs.csv, and of the groups in each table, all together last."""
+def settings(
+    store: Store, conf: Path = ROOT_CONF, names: Sequence[str] = (), made: Sequence[Comparison] = ()
+) -> list[Setting]:
+    """Of the experiments named, or all; in the order of runs.csv, and of the groups in each table, all together last.
+
+    Tables that are `made` already are not compared again.
+    """
     result = []
     for name in chosen(store, list(names), conf):
         spec = TableSpec.parse(name, table_spec(name, conf) or {})
         losses = {row["loss"] for row in store.runs(name)}
         if spec.rows == "loss" and losses == set(LOSSES):
-            result += _settings(name, spec, store)
+            bases = dict.fromkeys(base for _, base in PAIRS)
+            tables = {base: _table(name, replace(spec, baseline=base), store, made) for base in bases}
+            result += _settings(tables)
     return result
 
 
-def _settings(name: str, spec: TableSpec, store: Store) -> list[Setting]:
-    tables = {
-        base: compare(name, replace(spec, baseline=base), store) for base in {base for _, base in PAIRS}
-    }
+def _table(name: str, spec: TableSpec, store: Store, made: Sequence[Comparison]) -> Comparison:
+    same = [table for table in made if (table.experiment, table.spec) == (name, spec)]
+    return same[0] if same else compare(name, spec, store)
+
+
+def _settings(tables: Mapping[str, Comparison]) -> list[Setting]:
+    """Of one experiment, from its tables by baseline."""
     rows = {(base, row.group, row.value): row for base, table in tables.items() for row in table.rows}
     pooled = {(base, one.name): one.differences for base, table in tables.items() for one in table.pooled}
-    title, columns = tables["ce"].title, tables["ce"].columns
+    name, title, columns = tables["ce"].experiment, tables["ce"].title, tables["ce"].columns
 
     def by_column(found: Sequence[Difference | None]) -> dict[Column, Difference]:
         return {column: one for column, one in zip(columns, found, strict=True) if one is not None}

@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
 def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_CONF) -> int:
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
-    glanced = glances(settings(store, conf, names))
-    write_text(output, render(sections(store, found), glanced, None if names else overview_figure(store)))
+    compared = settings(store, conf, names, [one.table for one in found])
+    overview = None if names else overview_figure(store)
+    write_text(output, render(sections(store, found), glances(compared), overview))
     print(output)
     return 0
 

@@ -6,6 +6,7 @@ import pytest
 from run_factory import exact, write_run
 
 from experiments.collect import collect
+from experiments.comparison import Comparison, TableSpec, compare
 from experiments.overview import (
     PAGE,
     README,
@@ -16,6 +17,7 @@ from experiments.overview import (
 )
 from experiments.settings import PAIRS, Setting, said, settings
 from experiments.store import Store
+from experiments.tabulate import tabulate
 from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF
 
@@ -89,6 +91,24 @@ def test_tables_of_other_losses_are_left_out(
     assert settings(collected(outputs, results), conf) == []
 
 
+def test_tables_made_before_are_not_compared_again(
+    outputs: Path, results: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in (250, 500):
+        write(outputs, 3, word=f"trainer.train_examples={size}")
+    store = collected(outputs, results)
+    anew, made = settings(store, conf), tabulate(store, "demo", conf).table
+    compared = []
+
+    def noted(name: str, spec: TableSpec, store: Store) -> Comparison:
+        compared.append(spec.baseline)
+        return compare(name, spec, store)
+
+    monkeypatch.setattr("experiments.settings.compare", noted)
+    assert settings(store, conf, made=[made]) == anew
+    assert compared == ["emd"]
+
+
 def test_a_setting_that_lacks_a_loss_waits(outputs: Path, results: Path, conf: Path) -> None:
     write(outputs, 1, word="data=clock_hard")
     write(outputs, 1, losses=("ce", "emd"), word="data=clock_medium")
@@ -104,10 +124,8 @@ def test_groups_of_the_same_seeds_are_told_together(outputs: Path, results: Path
     assert round(together.difference(("emd", "ce")).mean, 3) == 0.5
     lines = statement([*apart, together], "tables")
     assert lines[0].startswith("- **NTIL against CE**, 2 settings: better in 2")
-    told = next(line for line in lines if "both groups together" in line)
-    assert told.startswith(
-        "  - [A demonstration: both groups together](tables/demo.md), exact ↑: NTIL − CE +0.500 [+0."
-    )
+    told = lines.index("  - [A demonstration: both groups together](tables/demo.md)")
+    assert lines[told + 1].startswith("    - exact ↑: NTIL − CE +0.500 [+0.")
 
 
 def test_other_metrics_and_splits_are_told_beside(outputs: Path, results: Path, conf: Path) -> None:
@@ -138,10 +156,11 @@ def test_other_metrics_and_splits_are_told_beside(outputs: Path, results: Path, 
         "By every metric and split of their tables: better in 2, worse in 0 of 8."
     )
     assert "better in 0, worse in 0 of 8" in lines[1]
-    told = next(line for line in lines if "both groups together" in line)
-    exactly, near = told.split("; ")
+    told = next(index for index, line in enumerate(lines) if "both groups together" in line)
+    exactly, near, end = lines[told + 1 : told + 4]
     assert "exact ↑: NTIL − CE 0.000 [0.000, 0.000] not distinguishable, NTIL − EMD 0.000" in exactly
-    assert near.startswith(r"±1 min ↑ on heldout\_faces: NTIL − CE +0.500 [+0.")
+    assert near.startswith(r"    - ±1 min ↑ on heldout\_faces: NTIL − CE +0.500 [+0.")
+    assert not end
     assert "better, EMD − CE +0.500" in near
     assert "NTIL − EMD" not in near
 

@@ -1,46 +1,21 @@
 import csv
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from run_factory import exact, write_run
+from table_text import make, set_table, table_after
 
 from experiments.collect import collect
-from experiments.grids import number
+from experiments.grids import number, verdict
 from experiments.labels import LOSSES, ordered
 from experiments.published import load_published
 from experiments.render import CSV_COLUMNS
+from experiments.statistics import Difference
 from experiments.tables import main
 from ntil.errors import UserError
 from ntil.runs.run import ROOT_CONF
-
-
-def set_table(conf: Path, losses: str | None = None, **table: object) -> None:
-    """Change the table of the preset, and the losses of its grid."""
-    path = conf / "experiment" / "demo.yaml"
-    preset = yaml.safe_load(path.read_text())
-    preset["table"] |= table
-    if losses is not None:
-        preset["hydra"]["sweeper"]["params"]["loss"] = losses
-    path.write_text("# @package _global_\n" + yaml.safe_dump(preset))
-
-
-def make(outputs: Path, results: Path, conf: Path, *words: str) -> str:
-    """Collect, drop the outputs (tables need results/ alone), write; returns the Markdown."""
-    if outputs.exists():
-        collect(outputs, results)
-        shutil.rmtree(outputs)
-    assert main([*words, "--results", str(results)], conf) == 0
-    return (results / "tables" / "demo.md").read_text()
-
-
-def table_after(text: str, title: str) -> dict[str, list[str]]:
-    """First cell → the other cells of the Markdown table under a title; the heads under ''."""
-    block = text.split(f"**{title}**\n\n")[1].split("\n\n")[0].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block]
-    return {"": rows[0][1:]} | {row[0]: row[1:] for row in rows[2:]}
 
 
 def two_losses(outputs: Path, seeds: int = 2) -> None:
@@ -203,93 +178,6 @@ def test_rows_may_be_an_override(outputs: Path, results: Path, conf: Path) -> No
     }
 
 
-FACTORS = {"A": ["a", "ab"], "B": ["b", "ab"]}
-
-
-def factorial(outputs: Path, **right: int) -> None:
-    """Rows of a factorial by the names of their factors, right on so many of 100 items; two seeds."""
-    for loss, count in right.items():
-        for seed in (0, 1):
-            write_run(outputs, exact(*[1.0] * count, *[0.0] * (100 - count)), loss=loss, seed=seed)
-
-
-def test_main_effects_are_means_over_all_rows(outputs: Path, results: Path, conf: Path) -> None:
-    factorial(outputs, none=40, a=60, b=40, ab=64)
-    set_table(conf, "none,a,b,ab", baseline="none", effects=FACTORS)
-    text = make(outputs, results, conf, "demo")
-    effects = table_after(text, "Main effects on test")
-    assert effects["A"][0].startswith("+0.220 [+0.1")  # (60 + 64) / 2 − (40 + 40) / 2
-    assert effects["A"][0].endswith("] better")
-    assert effects["B"][0].startswith("+0.020 [")  # (40 + 64) / 2 − (40 + 60) / 2
-    assert "- Main effects: the mean over all rows that have the factor" in text
-    with (results / "tables" / "demo.csv").open(newline="") as file:
-        lines = {row["row"]: row for row in csv.DictReader(file)}
-    assert float(lines["effect of A"]["difference"]) == pytest.approx(0.22)
-    assert (lines["effect of A"]["mean"], lines["effect of A"]["paired_seeds"]) == ("", "2")
-
-
-def test_an_effect_of_an_unknown_row_is_named(
-    outputs: Path, results: Path, conf: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    two_losses(outputs)
-    collect(outputs, results)
-    set_table(conf, effects={"A": ["ntill"]})
-    assert main(["--results", str(results)], conf) == 2
-    assert (
-        "name the row 'ntill', which its grid does not have. Did you mean 'ntil'?" in capsys.readouterr().err
-    )
-
-
-def test_groups_are_also_told_together(outputs: Path, results: Path, conf: Path) -> None:
-    for model, ce, ntil in (("tiny", 50, 60), ("tiny_gemma", 70, 72)):
-        for loss, right in (("ce", ce), ("ntil", ntil)):
-            for seed in (0, 1):
-                scores = exact(*[1.0] * right, *[0.0] * (100 - right))
-                write_run(outputs, scores, loss=loss, seed=seed, model=model)
-    title = "Difference to CE over both groups on test"
-    text = make(outputs, results, conf, "demo")
-    together = table_after(text, title)
-    assert list(together) == ["", "NTIL"]
-    assert together["NTIL"][0].startswith("+0.060 [")  # (60 − 50 + 72 − 70) / 2
-    assert together["NTIL"][0].endswith("] better")
-    assert "- Over all groups: the mean over the groups minus CE's mean" in text
-    with (results / "tables" / "demo.csv").open(newline="") as file:
-        (line,) = [row for row in csv.DictReader(file) if row["group"] == "all"]
-    assert (line["row"], line["paired_seeds"]) == ("ntil", "2")
-    assert float(line["difference"]) == pytest.approx(0.06)
-
-
-def test_groups_with_other_seeds_are_not_told_together(outputs: Path, results: Path, conf: Path) -> None:
-    for model, seeds in (("tiny", 2), ("tiny_gemma", 1)):
-        for loss, score in (("ce", 0), ("ntil", 1)):
-            for seed in range(seeds):
-                write_run(outputs, exact(score, 1), loss=loss, seed=seed, model=model)
-    assert "over both" not in make(outputs, results, conf, "demo")
-
-
-def test_groups_without_the_baseline_are_not_told_together(outputs: Path, results: Path, conf: Path) -> None:
-    set_table(conf, "ce,emd,ntil")  # emd has as many runs as the baseline: none
-    for model in ("tiny", "tiny_gemma"):
-        write_run(outputs, exact(1, 0), loss="ntil", model=model)
-    assert "over both" not in make(outputs, results, conf, "demo").lower()
-
-
-@pytest.mark.parametrize("baseline", ["a", "ab"])
-def test_the_baseline_has_no_say_in_main_effects(
-    outputs: Path, results: Path, conf: Path, baseline: str
-) -> None:
-    factorial(outputs, none=40, a=60, b=40, ab=64)
-    set_table(conf, "none,a,b,ab", baseline=baseline, effects=FACTORS)
-    effects = table_after(make(outputs, results, conf, "demo"), "Main effects on test")
-    assert (effects["A"][0][:6], effects["B"][0][:6]) == ("+0.220", "+0.020")
-
-
-def test_half_a_factorial_has_no_main_effects(outputs: Path, results: Path, conf: Path) -> None:
-    factorial(outputs, none=40, a=60, ab=64)
-    set_table(conf, "none,a,b,ab", baseline="none", effects=FACTORS)
-    assert "Main effects" not in make(outputs, results, conf, "demo")
-
-
 def test_the_same_point_twice_is_refused(
     outputs: Path, results: Path, conf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -373,6 +261,19 @@ def test_numbers() -> None:
     assert [number(value, 2) for value in (None, 0.125, -1.5, -0.001)] == ["–", "0.12", "−1.50", "0.00"]
     assert number(0.0, 1, sign=True) == "0.0"
     assert number(1.25, 1, sign=True) == "+1.2"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0003, 0.018, "[+0.0003, +0.018]"),
+        (-0.02, -0.0000412, "[−0.020, −0.00004]"),
+        (-0.0005001, 0.0, "[−0.001, 0.000]"),
+        (0.0, 0.0, "[0.000, 0.000]"),
+    ],
+)
+def test_an_interval_shows_on_which_side_of_0_it_ends(low: float, high: float, text: str) -> None:
+    assert verdict(Difference((low + high) / 2, low, high, 3, 100, "better"), 3).interval == text
 
 
 def test_order_of_the_rows() -> None:
