@@ -10,6 +10,7 @@ LOSSES = {
     "ce": ("CE", "#4d4d4d"),
     "emd": ("EMD", "#0072B2"),
     "ntil": ("NTIL", "#D55E00"),
+    "emd_decimal": ("EMD, decimal", "#56B4E9"),
     "ntil_decimal": ("NTIL, decimal", "#CC79A7"),
     "ntl_was": ("NTL-WAS", "#009E73"),
     "ntl_mse": ("NTL-MSE", "#56B4E9"),

@@ -6,7 +6,7 @@ whatever a number's length, and the published terms become functions of the targ
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -147,30 +147,39 @@ def digit_marginals(probabilities: Tensor, digits: Tensor, base: int = 10) -> Te
     return (probabilities @ one_hot.flatten(1)).unflatten(-1, (digits.shape[1], base))
 
 
-def number_emd(
-    probabilities: Tensor, digit: Tensor, valid: Tensor, first: Tensor, number: Tensor, scale: Tensor
-) -> Tensor:
-    """E|X − Y|: Earth Mover's Distance of a whole number's distribution to the target, its digits taken independently.
+class TokenOff(NamedTuple):
+    """What a token says of its label's value d, [...] each in the wide dtype: see `token_off`."""
 
-    probabilities [B, S, 10]; digit, valid, first (a number's leading digit), number, scale (the digit's place value)
-    [B, S], in reading order → [B, S] by number, in units of `scale`.
+    right: Tensor  # log p(d)
+    error: Tensor  # E[a − d]
+    distance: Tensor  # E|a − d|
+    sign: Tensor  # E[sign(a − d)]
 
-    The first wrong digit decides the sign of X − Y, so with P_k = Π_{j<k} p_j(d_j) and the later digits' expected error
-    R_k = Σ_{j>k} scale_j·E[a_j − d_j], the sum over the possible first errors is exact and linear in the digits:
+
+def token_off(probabilities: Tensor, values: Tensor, value: Tensor) -> TokenOff:
+    """How a distribution [..., K] over tokens worth values [K] lies about the label's value d [...]."""
+    steps = values - value.unsqueeze(-1)  # a − d
+    p = widen(probabilities)
+    right = (p * (steps == 0)).sum(-1).clamp_min(torch.finfo(p.dtype).tiny).log()
+    return TokenOff(right, (p * steps).sum(-1), (p * steps.abs()).sum(-1), (p * steps.sign()).sum(-1))
+
+
+def number_emd(off: TokenOff, first: Tensor, number: Tensor, scale: Tensor) -> Tensor:
+    """E|X − Y|: Earth Mover's Distance of a whole number's distribution to the target, its tokens taken independently.
+
+    off, first (a number's first token), number, scale (the place value of the token's last digit; 0 where it is no
+    number token) [B, T], in reading order → [B, T] by number, in units of `scale`.
+
+    The first wrong token decides the sign of X − Y, so with P_k = Π_{j<k} p_j(d_j) and the later tokens' expected error
+    R_k = Σ_{j>k} scale_j·E[a_j − d_j], the sum over the possible first errors is exact and linear in each token:
     E|X−Y| = Σ_k P_k · Σ_a p_k(a)·(scale_k·|a − d_k| + sign(a − d_k)·R_k).
     """
-    wide = wide_dtype(probabilities.device)
-    steps = torch.arange(probabilities.shape[-1], device=digit.device) - digit.unsqueeze(-1)  # a − d
-    p = widen(probabilities)
     zero = torch.zeros_like(scale)
-    error = torch.where(valid, scale * (p * steps).sum(-1), zero)
-    distance = torch.where(valid, scale * (p * steps.abs()).sum(-1), zero)
-    sign = torch.where(valid, (p * steps.sign()).sum(-1), zero)
-    right = p.gather(-1, digit.unsqueeze(-1)).squeeze(-1).clamp_min(torch.finfo(wide).tiny).log()
-    right = torch.where(valid, right, zero)
+    valid = scale > 0
+    right = torch.where(valid, off.right, zero)
 
     def within_number(x: Tensor) -> tuple[Tensor, Tensor]:
-        """(what stands before each digit in its number, and after it)"""
+        """(what stands before each token in its number, and after it)"""
         running = x.cumsum(-1)
         start = zero.scatter_add(-1, number, torch.where(first, running - x, zero))
         total = zero.scatter_add(-1, number, x)
@@ -178,8 +187,8 @@ def number_emd(
         return before, total.gather(-1, number) - before - x
 
     prefix_right = within_number(right)[0].clamp(max=0.0).exp()
-    later_error = within_number(error)[1]
-    share = torch.where(valid, prefix_right * (distance + sign * later_error), zero)
+    later_error = within_number(scale * off.error)[1]
+    share = torch.where(valid, prefix_right * (scale * off.distance + off.sign * later_error), zero)
     return zero.scatter_add(-1, number, share)
 
 

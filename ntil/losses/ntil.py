@@ -10,7 +10,6 @@ All default values are those of the released code, not confirmed as the paper's.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ntil.losses import functional as terms
@@ -113,57 +112,26 @@ class NTIL(NumberLoss):
 
     def _emd(self, columns: list[Tensor], spans: Spans) -> Tensor:
         """[B, T] weighted EMD, to be summed: by token in `digits` format, by number in `decimal`."""
-        marginals = [
-            self._marginals(columns[i], i) for i in range(len(self.groups()))
-        ]  # [B, T, w, base] each
         if self.number_format == "decimal":
-            return self._number_emd(marginals, spans)
+            return self._number_emd(columns, spans)
         emd = torch.zeros_like(spans.width, dtype=terms.wide_dtype(spans.width.device))
         for i, (group, values, digits) in enumerate(self.groups()):
             inner = torch.arange(group.width - 1, -1, -1, device=emd.device)
-            weighted = terms.digit_emd(
-                marginals[i], label_digits(spans, values, digits)
-            ) * terms.position_weight(inner, self.sigma)
+            distance = terms.digit_emd(self._marginals(columns[i], i), label_digits(spans, values, digits))
+            weighted = distance * terms.position_weight(inner, self.sigma)
             emd = torch.where(spans.group == i, weighted.sum(-1), emd)
         return emd * terms.position_weight(spans.rank, self.sigma)
 
-    def _number_emd(self, marginals: list[Tensor], spans: Spans) -> Tensor:
-        """[B, T] by number: (1+σ)^(n−1)·E|X−Y| in units of the leading place; ordinals are numbers of one digit."""
-        slots = max(group.width for group in self.vocab.groups)
-        B, T = spans.width.shape
-        probabilities = marginals[0].new_zeros(B, T, slots, 10)
-        digit = spans.value.new_zeros(B, T, slots)
-        ordinal = marginals[0].new_zeros(B, T)
-        is_decimal = spans.is_number
-        for i, (group, values, digits) in enumerate(self.groups()):
+    def _number_emd(self, columns: list[Tensor], spans: Spans) -> Tensor:
+        """[B, T] by number: (1+σ)^(n−1)·E|X−Y| in units of the leading place."""
+        scale = terms.leading_scale(spans)
+        off = terms.TokenOff(*[torch.zeros_like(scale)] * 4)
+        for i, (_, values, _) in enumerate(self.groups()):
             here = spans.group == i
-            target = label_digits(spans, values, digits)
-            if group.base != 10:
-                ordinal = torch.where(here, terms.digit_emd(marginals[i], target).sum(-1), 0.0)
-                is_decimal = is_decimal & ~here
-                continue
-            padding = slots - group.width
-            probabilities = torch.where(
-                here[..., None, None], F.pad(marginals[i], (0, 0, 0, padding)), probabilities
-            )
-            digit = torch.where(here[..., None], F.pad(target, (0, padding)), digit)
-        inner = (
-            spans.width.unsqueeze(-1) - 1 - torch.arange(slots, device=digit.device)
-        )  # digits behind, in the token
-        valid = is_decimal.unsqueeze(-1) & (inner >= 0)
-        rank = spans.rank.unsqueeze(-1) + inner
-        length = spans.length.gather(-1, spans.number).unsqueeze(-1)
-        number = spans.number.unsqueeze(-1).expand_as(digit)
-        emd = terms.number_emd(
-            probabilities.flatten(1, 2),
-            digit.flatten(1),
-            valid.flatten(1),
-            (valid & (rank == length - 1)).flatten(1),
-            number.flatten(1),
-            terms.power_of_ten(rank - length + 1).flatten(1),
-        )[:, :T]
-        weighted = emd * terms.position_weight(spans.length - 1, self.sigma)
-        return weighted + torch.zeros_like(emd).scatter_add(-1, spans.number, ordinal.to(emd.dtype))
+            found = terms.token_off(columns[i].softmax(-1), values, spans.value)
+            off = terms.TokenOff(*(torch.where(here, new, old) for new, old in zip(found, off, strict=True)))
+        emd = terms.number_emd(off, spans.is_first, spans.number, scale)
+        return emd * terms.position_weight(spans.length - 1, self.sigma)
 
     def _signed_magnitude(
         self, columns: list[Tensor], spans: Spans, signs: Signs, written: Tensor, target: Tensor

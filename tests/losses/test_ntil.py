@@ -27,7 +27,7 @@ VOCABS = {name: NumberVocab.from_texts(texts) for name, texts in VOCABULARIES.it
 LONGEST = {
     "digits": 8,
     "decimal": 3,
-}  # digits in a number: the twin adds up all 10^n combinations in `decimal`
+}  # digits in a number: the twin adds up all combinations of tokens in `decimal`, up to 10^n
 
 
 def ntil(name="plain", **options):
@@ -66,6 +66,21 @@ def test_decimal_terms_of_the_example_by_hand():
     assert parts.relative.item() == pytest.approx(0.03 / 2.01)
     assert parts.magnitude.item() == pytest.approx(math.log(2.01 / 1.98))
     assert (int(parts.digits), int(parts.numbers)) == (3, 1)
+
+
+def test_decimal_format_knows_how_the_digits_of_a_token_go_together():
+    """Half 199 and half 200, against 199, costs half a pixel; half 100 and half 299, with the same digits, a hundred."""
+    texts = [f"{value:03d}" for value in range(1000)]
+    label, vocab = torch.tensor([[199]]), NumberVocab.from_texts(texts)
+
+    def emd(number_format, *answers):
+        logits = torch.full((1, 1, 1000), -200.0)
+        logits[0, 0, list(answers)] = 0.0
+        return EMD(vocab, number_format=number_format)(logits, label).total.item() * 3  # per digit
+
+    assert emd("decimal", 199, 200) == pytest.approx(0.5 * 0.01)
+    assert emd("decimal", 100, 299) == pytest.approx(0.5 * (0.99 + 1.00))
+    assert emd("digits", 199, 200) == emd("digits", 100, 299) == pytest.approx(0.5 * (1 + 9 + 9))
 
 
 def test_both_formats_agree_where_only_the_leading_digit_is_wrong():
@@ -166,8 +181,6 @@ def test_llama3_tokens_of_several_digits(real_tokenizer, number_format):
         "07", "1", "202", "4", "42",
     ]  # fmt: skip
     vocab = NumberVocab.from_tokenizer(tokenizer)
-    if number_format == "decimal":  # the twin would have 10^4 combinations to add up
-        labels = torch.where(labels == tokenizer.convert_tokens_to_ids("202"), -100, labels)
     # The twin works on the columns that matter; ours gets all 128,256 of them.
     ids = torch.cat([vocab.width.nonzero().flatten(), labels[labels >= 0]]).unique()
     texts = [tokenizer.decode([i]) for i in ids]

@@ -110,14 +110,14 @@ def digit_distances(texts: Sequence[str], row_logits: Tensor, number: Number, si
 
 
 def number_distance(texts: Sequence[str], row_logits: Tensor, number: Number, sigma: float) -> Tensor:
-    """(1+σ)^(n−1) · E|X − Y| in units of the leading place, over all combinations of digits."""
-    marginals = [pair for piece in number.pieces for pair in digit_marginals(texts, row_logits, piece)]
-    n = len(marginals)
+    """(1+σ)^(n−1) · E|X − Y| in units of the leading place, over all combinations of tokens."""
     joint, difference = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    for i, (digit, p) in enumerate(marginals):  # [10^i] → [10^(i+1)]
-        steps = torch.tensor([(a - digit) * 10.0 ** (n - i - 1) for a in range(len(p))], dtype=torch.float64)
-        joint = (joint[:, None] * torch.stack(p)).flatten()
-        difference = (difference[:, None] + steps).flatten()
+    for index, piece in enumerate(number.pieces):  # each multiplies the combinations by its tokens
+        likely = token_probabilities(texts, row_logits, piece)
+        steps = [(value - piece.value) * 10.0 ** number.rank(index) for value, _ in likely]
+        joint = (joint[:, None] * torch.stack([p for _, p in likely])).flatten()
+        difference = (difference[:, None] + torch.tensor(steps, dtype=torch.float64)).flatten()
+    n = number.length
     return (1 + sigma) ** (n - 1) * (joint * difference.abs()).sum() / 10.0 ** (n - 1)
 
 
