@@ -23,7 +23,7 @@ $(TESTABLE): $(READY)
 	$(INSTALL) -e '.[train,slurm,integrations,dev]'
 	@touch $@
 
-demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (about 15 minutes on 2 cores)
+demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (8 to 17 minutes on 2 cores)
 	$(MAKE) --no-print-directory table NAME=clock_demo
 
 # what is said about all experiments together
