@@ -167,16 +167,14 @@ def token_off(probabilities: Tensor, values: Tensor, value: Tensor) -> TokenOff:
 def number_emd(off: TokenOff, first: Tensor, number: Tensor, scale: Tensor) -> Tensor:
     """E|X − Y|: Earth Mover's Distance of a whole number's distribution to the target, its tokens taken independently.
 
-    off, first (a number's first token), number, scale (the place value of the token's last digit; 0 where it is no
-    number token) [B, T], in reading order → [B, T] by number, in units of `scale`.
+    off (all 0 where it is no number token), first (a number's first token), number, scale (the place value of the token's
+    last digit) [B, T], in reading order → [B, T] by number, in units of `scale`.
 
     The first wrong token decides the sign of X − Y, so with P_k = Π_{j<k} p_j(d_j) and the later tokens' expected error
     R_k = Σ_{j>k} scale_j·E[a_j − d_j], the sum over the possible first errors is exact and linear in each token:
     E|X−Y| = Σ_k P_k · Σ_a p_k(a)·(scale_k·|a − d_k| + sign(a − d_k)·R_k).
     """
     zero = torch.zeros_like(scale)
-    valid = scale > 0
-    right = torch.where(valid, off.right, zero)
 
     def within_number(x: Tensor) -> tuple[Tensor, Tensor]:
         """(what stands before each token in its number, and after it)"""
@@ -186,9 +184,9 @@ def number_emd(off: TokenOff, first: Tensor, number: Tensor, scale: Tensor) -> T
         before = running - x - start.gather(-1, number)
         return before, total.gather(-1, number) - before - x
 
-    prefix_right = within_number(right)[0].clamp(max=0.0).exp()
+    prefix_right = within_number(off.right)[0].clamp(max=0.0).exp()
     later_error = within_number(scale * off.error)[1]
-    share = torch.where(valid, prefix_right * (scale * off.distance + off.sign * later_error), zero)
+    share = prefix_right * (scale * off.distance + off.sign * later_error)
     return zero.scatter_add(-1, number, share)
 
 
