@@ -12,7 +12,7 @@ from typing import Any
 from data_prep import weights
 from data_prep.configs import available, read, with_overrides
 from data_prep.registry import BUILDERS, request
-from ntil.errors import UserError, did_you_mean, guard
+from ntil.errors import UserError, did_you_mean, guard, run_command
 
 EXAMPLES = """examples:
   python -m data_prep list
@@ -198,4 +198,4 @@ def _path(text: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

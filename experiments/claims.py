@@ -5,7 +5,6 @@
 The claims stand in conf/claims.yaml; results come from results/ alone.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from experiments.labels import difference_label
 from experiments.presets import preset_names, table_spec
 from experiments.statistics import Difference
 from experiments.store import Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -163,4 +162,4 @@ def _text(difference: Difference, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

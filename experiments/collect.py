@@ -18,7 +18,7 @@ from experiments.command import parser_of
 from experiments.folder import BrokenRunError, RunResult, read_run
 from experiments.gallery import update_galleries
 from experiments.store import Store
-from ntil.errors import UserError, did_you_mean, guard
+from ntil.errors import UserError, did_you_mean, guard, run_command
 
 NOT_RUNS = ("logs",)  # the launcher's
 
@@ -104,4 +104,4 @@ def merge(store: Store, runs: Sequence[RunResult]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -26,7 +26,7 @@ from experiments.presets import PlannedRun, expand
 from experiments.progress import display, last_step
 from experiments.reuse import same_runs, take_over
 from experiments.store import Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 from ntil.runs.run import ROOT_CONF
 
 TRAIN = (sys.executable, str(ROOT_CONF.parent / "train.py"))
@@ -157,4 +157,4 @@ def report(ended: Sequence[Job], wanted: int, interrupt: Interrupt) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

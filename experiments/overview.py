@@ -8,7 +8,6 @@ own. Settings with fewer than three seeds are shown and not counted.
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from experiments.render import escape, markdown_line
 from experiments.settings import ENOUGH_SEEDS, LOSSES, PAIRS, Pair, Setting, settings
 from experiments.statistics import LEVEL
 from experiments.store import OVERVIEW_CAPTION, Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -173,4 +172,4 @@ def with_statement(readme: str, found: Sequence[Setting]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

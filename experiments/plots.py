@@ -13,7 +13,6 @@ figures of the experiment that it no longer has are removed.
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from experiments.errors.plots import draw_calibration, draw_errors
 from experiments.intervals import draw_gain
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
-from ntil.errors import UserError, did_you_mean, guard
+from ntil.errors import UserError, did_you_mean, guard, run_command
 from ntil.runs.run import ROOT_CONF
 
 # Logged parts that mean the same in every loss; a weighted total does not.
@@ -205,4 +204,4 @@ def _curves(rows: Sequence[Row]) -> dict[tuple[str, str], Curve]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,11 +1,10 @@
 """python -m ntil explain 0.98 1.01 1.98: what each loss says about some predictions of a number."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 
 DESCRIPTION = """\
 Losses for numbers differ in which wrong answer they forgive. This command shows it: a table of every
@@ -80,4 +79,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -7,11 +7,10 @@ with filters by split and category. One file that needs no server and no network
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 from ntil.evaluation.view.cards import read_view
 from ntil.evaluation.view.page import render
 from ntil.io import write_text
@@ -44,4 +43,4 @@ def view(run: Path, count: int, data: Path | None, out: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)
