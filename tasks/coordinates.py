@@ -15,10 +15,12 @@ our reading: bin k of 1,024 is k/1023 of the side.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ntil.errors import UserError, did_you_mean
+from ntil.metrics.exact import Number
 
-Point = tuple[float, float]  # x to the right, y down
+Point = tuple[Number, Number]  # x to the right, y down
 Steps = tuple[int, int]  # a point in steps of its format
 Size = tuple[int, int]  # width and height of the picture, pixels
 
@@ -55,12 +57,12 @@ class CoordinateFormat:
         ]
 
     def to_pixels(self, points: Sequence[Steps], size: Size) -> list[Point]:
-        """Steps → pixels."""
+        """Steps → pixels, without rounding."""
         (wide, high), (left, top) = self._frame(size)
         x_steps, y_steps = self.steps or wide, self.steps or high
-        return [(x / x_steps * wide - left, y / y_steps * high - top) for x, y in points]
+        return [(Fraction(x * wide, x_steps) - left, Fraction(y * high, y_steps) - top) for x, y in points]
 
-    def box_to_steps(self, box: Sequence[float], size: Size) -> list[Steps]:
+    def box_to_steps(self, box: Sequence[Number], size: Size) -> list[Steps]:
         """[x1, y1, x2, y2] in pixels → its two corners, at least one step apart."""
         (x1, y1), (x2, y2) = self.to_steps([(box[0], box[1]), (box[2], box[3])], size)
         wide, high = (self.steps or side for side in self._frame(size)[0])
@@ -148,7 +150,7 @@ FORMATS = {
 }
 
 
-def _nearest(share: float, steps: int) -> int:
+def _nearest(share: Number, steps: int) -> int:
     return min(steps, max(0, round(share * steps)))
 
 

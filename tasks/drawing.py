@@ -7,6 +7,8 @@ from functools import cache
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from ntil.metrics.exact import Number
+
 TRUTH, ANSWER = (0, 158, 115), (213, 94, 0)  # green and vermilion that colour-blind readers tell apart
 FAINT = (128, 128, 128)  # what does not count
 SMALLEST = 256  # pixels of a drawing's shorter side
@@ -19,10 +21,10 @@ def enlarged(image: Image.Image) -> tuple[Image.Image, int]:
 
 
 def outline(
-    image: Image.Image, points: Sequence[tuple[float, float]], colour: tuple[int, int, int], width: int
+    image: Image.Image, points: Sequence[Sequence[Number]], colour: tuple[int, int, int], width: int
 ) -> None:
     """Draw a closed polygon of points in pixels onto the image."""
-    closed = [*points, points[0]]
+    closed = [(float(x), float(y)) for x, y in (*points, points[0])]
     ImageDraw.Draw(image).line(closed, fill=colour, width=width, joint="curve")
 
 
@@ -32,7 +34,7 @@ def caption_font(pixels: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, pixels)
 
 
-def corners(box: Sequence[float]) -> list[tuple[float, float]]:
+def corners(box: Sequence[Number]) -> list[tuple[Number, Number]]:
     """The four corners of [x1, y1, x2, y2]."""
     x1, y1, x2, y2 = box
     return [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]

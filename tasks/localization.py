@@ -8,7 +8,7 @@ box; `DetectionTask` lists all boxes of a category, left to right and then top t
 
 An answer is parsed when it is exactly one box (or a list of boxes) in the format, each with x1 < x2 and y1 < y2.
 Anything else is wrong and gets no invented box: it counts as 0 in every accuracy and in the mean IoU, and is left out
-of the centre distance; its share is 1 − "parsed".
+of the centre distance; its share is 1 − "parsed". IoU is computed without rounding, so that 1/2 is 1/2.
 
 Version 1: first version.
 """
@@ -23,6 +23,7 @@ from PIL import Image
 from ntil.data.example import Example
 from ntil.data.task import Item, Metric, Task
 from ntil.metrics import boxes
+from ntil.metrics.exact import Number
 from tasks.coordinates import CoordinateFormat, Size, Steps
 from tasks.drawing import ANSWER, TRUTH, corners, enlarged, outline
 
@@ -57,8 +58,8 @@ class _BoxTask(Task):
     def write_boxes(self, found: Sequence[boxes.Box], size: Size) -> str:
         return self.format.write([self.format.box_to_steps(box, size) for box in found])
 
-    def pixels(self, shape: Corners, size: Size) -> list[float]:
-        """[x1, y1, x2, y2] in pixels."""
+    def pixels(self, shape: Corners, size: Size) -> list[Number]:
+        """[x1, y1, x2, y2] in pixels, without rounding."""
         (x1, y1), (x2, y2) = self.format.to_pixels(shape, size)
         return [x1, y1, x2, y2]
 
@@ -113,7 +114,7 @@ class LocalizationTask(_BoxTask):
         return {
             "acc_50": float(overlap >= 0.5),
             "acc_75": float(overlap >= 0.75),
-            "iou": overlap,
+            "iou": float(overlap),
             "centre": boxes.centre_distance(found, truth) / hypot(*size),
             "parsed": 1.0,
         }

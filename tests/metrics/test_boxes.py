@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -30,6 +31,34 @@ def test_iou_counts_pixels(one: tuple[int, int, int, int], other: tuple[int, int
     expected = (a & b).sum() / (a | b).sum() if (a | b).any() else 0.0
     assert iou(one, other) == pytest.approx(expected)
     assert iou(one, other) == iou(other, one)
+
+
+@given(
+    st.tuples(*[st.integers(1, 3000)] * 2),
+    st.tuples(*[st.integers(-50, 5000)] * 2),
+    st.sampled_from([1, 7, 1000, 1023]),
+    st.sampled_from([(1, 2), (3, 4), (11, 20)]),
+)
+def test_ties_are_exact(
+    side: tuple[int, int], corner: tuple[int, int], cut: int, share: tuple[int, int]
+) -> None:
+    """A box and its half (or other share), in fractions of a pixel that floats cannot hold."""
+    part, parts = share
+    x, y, wide, high = (Fraction(value, cut) for value in (*corner, *side))
+    whole, some = (x, y, x + parts * wide, y + high), (x, y, x + part * wide, y + high)
+    assert iou(some, whole) == iou(whole, some) == Fraction(part, parts)
+    assert matched([some], [whole], 0.5) == [(0, 0)]
+    assert matched([some], [whole], 0.75) == ([(0, 0)] if part / parts >= 0.75 else [])
+    assert matched([some], [(x, y, x + parts * wide, y + high + Fraction(1, 10**12))], part / parts) == []
+    tie = average_precision([Detections([some], [whole])])
+    assert tie["ap_50"] == pytest.approx(1)
+    assert tie["ap_75"] == pytest.approx(float(part / parts >= 0.75))
+
+
+def test_coordinates_count_as_they_are_written() -> None:
+    assert iou((0, 0, 0.1, 1), (0, 0, 0.2, 1)) == Fraction(1, 2)
+    assert iou((0.3, 0, 0.4, 1), (0.3, 0, 0.5, 1)) == Fraction(1, 2)
+    assert iou((0, 0, 1e-7, 1), (0, 0, 2e-7, 1)) == Fraction(1, 2)
 
 
 def test_centres() -> None:

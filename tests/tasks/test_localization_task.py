@@ -1,7 +1,11 @@
 """Boxes asked for, written, parsed and scored."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ntil.data.example import Example
@@ -41,6 +45,43 @@ def test_scores_by_hand() -> None:
     scores = task.score(task.parse("(250,200),(750,560)"), example(TRUTH))
     assert scores["iou"] == pytest.approx(0.6)
     assert (scores["acc_50"], scores["acc_75"]) == (1, 0)
+
+
+HALVES = st.tuples(*[st.integers(1, 40)] * 2), st.tuples(*[st.integers(0, 900)] * 2), st.integers(1, 300)
+
+
+@given(*HALVES)
+def test_ties_count_as_they_should(side: tuple[int, int], corner: tuple[int, int], part: int) -> None:
+    """An answer whose IoU is exactly 1/2 or 3/4 reaches that threshold, in pictures whose sides no format divides."""
+    (wide, high), (x, y) = side, corner
+    size = (x + 4 * wide * part, y + high + 3)
+    task = LocalizationTask("pixels")
+    for quarters, verdicts in ((2, (1, 0)), (3, (1, 1)), (1, (0, 0))):
+        truth = example((x, y, x + 4 * wide, y + high), size=size)
+        scores = task.score([(x, y), (x + quarters * wide, y + high)], truth)
+        assert (scores["acc_50"], scores["acc_75"]) == verdicts
+        assert scores["iou"] == quarters / 4
+        detection = DetectionTask("pixels").score([[(x, y), (x + quarters * wide, y + high)]], truth)
+        assert detection["hits"] == verdicts[0]
+
+
+@given(st.sampled_from(sorted(name for name in FORMATS if FORMATS[name].steps)), *HALVES[:2])
+def test_ties_of_truths_in_hundredths_of_pixels(
+    name: str, side: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    """The truth is written with two decimals, the answer is a step of 1/1000, 1/100 or 1/1023 of the picture."""
+    task, (x, y) = LocalizationTask(name), corner
+    steps = task.format.steps
+    assert steps is not None
+    size = (steps * side[0], steps * side[1]) if not task.format.square else (steps * side[0],) * 2
+    across, down = Fraction(size[0], steps), Fraction(size[1], steps)
+    x, y = x * steps // 1001, y * steps // 1001
+    low, high = (x * across, y * down), ((x + 1) * across, (y + 1) * down)
+    half = float(low[0] + (high[0] - low[0]) / 2)
+    scores = task.score(
+        [(x, y), (x + 1, y + 1)], example((float(low[0]), float(low[1]), half, float(high[1])), size=size)
+    )
+    assert (scores["iou"], scores["acc_50"]) == (0.5, 1)
 
 
 @pytest.mark.parametrize(

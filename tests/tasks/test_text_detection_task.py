@@ -51,6 +51,21 @@ def test_the_right_answer_scores_full_marks(name: str, shape: str) -> None:
     assert task.score(task.parse("none"), empty) == {"hits": 0, "found": 0, "targets": 0, "parsed": 1}
 
 
+@pytest.mark.parametrize("shape", ["box", "polygon"])
+@pytest.mark.parametrize("left", [0, 24, 37])
+def test_an_iou_of_exactly_a_half_is_no_match(shape: str, left: int) -> None:
+    """75 × 63 pixels inside 150 × 63; one pixel more is above a half."""
+    task = TextDetectionTask("pixels", shape=shape)
+    asked = example(box(left, 10, left + 150, 73))
+    asked.target.update(width=700, height=177)
+    for right, hits in ((75, 0), (76, 1)):
+        corners = box(left, 10, left + right, 73)
+        text = task.format.write(
+            [[(int(x), int(y)) for x, y in (corners if shape == "polygon" else corners[::2])]]
+        )
+        assert task.score(task.parse(text), asked)["hits"] == hits
+
+
 def test_boxes_are_held_against_bounding_boxes_and_polygons_against_polygons() -> None:
     answer = "(150,300),(600,600)"  # the tilted word's bounding box
     as_box = TextDetectionTask(shape="box")
