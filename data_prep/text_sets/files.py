@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from data_prep.sources import PICTURES, shown
 from data_prep.writer import Skipped
 from ntil.errors import UserError
 
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 ID = "{id}"
 
 
@@ -63,7 +63,7 @@ def _fault(images: list[Path], texts: list[Path]) -> str:
         return "its label file is missing"
     if len(texts) > 1 and len({text.read_bytes() for text in texts}) > 1:
         return "it has several label files that differ"
-    return "" if _below(images[0].parent, images[0]) == images[0].name else "its name is not Unicode text"
+    return "" if shown(images[0].name) == images[0].name else "its name is not Unicode text"
 
 
 def _pictures(raw: Path, places: Places, owner: str) -> dict[str, list[Path]]:
@@ -71,7 +71,7 @@ def _pictures(raw: Path, places: Places, owner: str) -> dict[str, list[Path]]:
     folders = [raw / place for place in places if (raw / place).is_dir()]
     if not folders:
         raise UserError(f"{_either(raw, places)} is missing. {owner}")
-    found = {folder: [p for p in _files(folder) if p.suffix.lower() in ENDINGS] for folder in folders}
+    found = {folder: [p for p in _files(folder) if p.suffix.lower() in PICTURES] for folder in folders}
     full = [folder for folder in folders if found[folder]]
     if len(full) > 1:
         raise UserError(
@@ -104,8 +104,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _below(raw: Path, path: Path) -> str:
-    """The path below raw as text; bytes of a name that is none are written out."""
-    return path.relative_to(raw).as_posix().encode(errors="backslashreplace").decode()
+    return shown(path.relative_to(raw).as_posix())
 
 
 def _either(raw: Path, places: Places | list[str]) -> str:

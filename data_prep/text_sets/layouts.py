@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from data_prep.text_files import read_text
+from data_prep.sources import lines, read_text
 from data_prep.xml_files import read_xml
 
 Point = tuple[float, float]
@@ -166,10 +166,7 @@ def _corners(text: str) -> Iterator[tuple[str, Points, str | None]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """(where, the line) of each line that is not blank."""
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        if line.strip():
-            yield f"line {number}", line
+    return ((f"line {number}", line) for number, line in lines(text))
 
 
 def _points(numbers: Sequence[str]) -> Points | None:
