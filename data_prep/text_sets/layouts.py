@@ -52,8 +52,11 @@ _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _ICDAR13 = re.compile(rf"\s*((?:{_NUMBER}(?:\s*,\s*|\s+|$)){{4}})(.*)", re.DOTALL)
 _TOTAL = re.compile(r"x:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\](?P<rest>.*)", re.DOTALL)
 _TOTAL_REST = re.compile(
-    r"\s*,\s*ornt:\s*\[(?P<ornt>[^\]]*)\]\s*,\s*transcriptions:\s*\[(?P<text>.*)\]\s*,?\s*", re.DOTALL
+    r"\s*,\s*ornt:\s*\[(?P<ornt>[^\]]*)\]\s*,\s*transcriptions:\s*\[(?P<text>.*)\]\s*,?\s*"
 )
+_MORE = re.compile(
+    r"\n\s*(?!ornt:|transcriptions:)\S|transcriptions:.*transcriptions:", re.DOTALL
+)  # of another record
 _QUOTED = re.compile(r"""u?(['"])(.*)\1""", re.DOTALL)
 
 
@@ -91,6 +94,9 @@ def total_text(text: str) -> Words:
         match, where = _TOTAL.fullmatch(record.strip()), f"record {number}"
         xs, ys = (_numbers(match[axis].replace(",", " ").split()) for axis in "xy") if match else (None, None)
         if match is None or not xs or not ys or len(xs) != len(ys):
+            yield Unread(where, why)
+            continue
+        if _MORE.search(match["rest"]):
             yield Unread(where, why)
             continue
         points, rest = tuple(zip(xs, ys, strict=True)), _TOTAL_REST.fullmatch(match["rest"])
