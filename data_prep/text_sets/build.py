@@ -75,7 +75,7 @@ def plan(config: TextSetConfig) -> Plan:
 
 
 def make(config: TextSetConfig, job: Job) -> Made | Skipped:
-    picture = read_picture(inside(config.raw, job.image), config.size)
+    picture = read_picture(inside(config.raw, job.image), config.size, frame="stored")
     if isinstance(picture, str):
         return Skipped(job.image, picture)
     outlines, ignored, texts, dropped = [], [], [], 0

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 from transformers import PreTrainedModel
 
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Item, Task, aggregate
 from ntil.errors import UserError, did_you_mean
@@ -19,7 +19,7 @@ from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Question, batches, generate
 from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
-from ntil.io import inside, read_json, write_jsonl
+from ntil.io import read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
@@ -54,10 +54,7 @@ def score_examples(
     spans = list(batches(len(examples), batch_size))
     for span in track(spans, description=progress) if progress else spans:
         chunk = [examples[i] for i in span]
-        questions = [
-            Question(task.prompt(e), open_image(inside(data, e.image)) if e.image is not None else None)
-            for e in chunk
-        ]
+        questions = [Question(task.prompt(example), picture_of(example, data)) for example in chunk]
         for example, said in zip(
             chunk, generate(model, adapter, questions, task.max_new_tokens, pattern), strict=True
         ):

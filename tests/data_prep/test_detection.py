@@ -247,7 +247,7 @@ def test_voc(tmp_path: Path) -> None:
     assert skipped == {
         "b, object 3": "without a name or a box with an area",
         "c": "no category that mode=largest can ask for",
-        "d": "its XML declares entities or a document type, or is not UTF-8",
+        "d": "its XML declares entities or a document type",
         "missing": "its annotation is missing",
         "../../x": "its name leads outside the folder",
     }

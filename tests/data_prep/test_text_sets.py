@@ -142,7 +142,7 @@ def test_xml_with_entities_is_not_read(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-16"):
         text(tmp_path / "0001.xml", bomb, encoding)
         assert read_all("ctw1500", tmp_path / "0001.xml") == [
-            Unread("file", "its XML declares entities or a document type, or is not UTF-8")
+            Unread("file", "its XML declares entities or a document type")
         ]
     text(tmp_path / "0001.xml", "<a><b></a>")
     (broken,) = read_all("ctw1500", tmp_path / "0001.xml")
