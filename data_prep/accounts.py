@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ntil.data.example import MANIFEST, Example
@@ -62,3 +62,17 @@ class Apart:
 def plain(name: str) -> str:
     """The same for names that some file system takes for one: of another case, or another form in Unicode."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def distinct(names: Sequence[str], same: Callable[[str], str] = str) -> list[str]:
+    """The names, with -2, -3, … behind those that `same` does not tell from an earlier one."""
+    wanted, given, last = {same(name) for name in names}, set(), Counter[str]()
+    found = []
+    for name in names:
+        other, kind = name, same(name)
+        while same(other) in given or (last[kind] and same(other) in wanted):
+            last[kind] += 1
+            other = f"{name}-{last[kind] + 1}"
+        given.add(same(other))
+        found.append(other)
+    return found

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-from ntil.data.pictures import Decoded, Size, UnreadablePicture, decode
+from ntil.data.pictures import Decoded, Size, UnreadablePictureError, decode
 
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # of what is copied byte for byte
 ROUNDING = 0.02  # by how much a resized picture's aspect may differ from the one that is stated
@@ -52,7 +52,7 @@ def read_picture(path: Path, side: int | None = None, frame: Frame = "upright") 
             return "the picture is missing"
         content = path.read_bytes()
         found = decode(io.BytesIO(content))
-    except UnreadablePicture as error:
+    except UnreadablePictureError as error:
         return f"unreadable picture ({error.reason})"
     except OSError as error:
         return f"unreadable picture ({type(error).__name__})"

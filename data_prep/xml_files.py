@@ -57,7 +57,7 @@ def _parsed(text: str) -> ElementTree.Element | None:
 
 
 def _decoded(content: bytes) -> str:
-    shown = detect_encoding(content)  # a byte-order mark, or the zero bytes beside the first `<`
+    shown: str = detect_encoding(content)  # a byte-order mark, or the zero bytes beside the first `<`
     said = _ENCODING.match(content)
     if shown == "utf-8" and said and _ENCODINGS.fullmatch(said[1].decode("ascii")):
         shown = said[1].decode("ascii")

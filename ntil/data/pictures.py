@@ -47,7 +47,7 @@ UPRIGHT = {
 STORED = {**UPRIGHT, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
-class UnreadablePicture(UserError):
+class UnreadablePictureError(UserError):
     """`reason`: in a few words that do not name the file, the same for all files of a kind."""
 
     def __init__(self, message: str, reason: str) -> None:
@@ -74,14 +74,14 @@ def open_image(path: str | Path) -> Image.Image:
             return decode(file).image
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except UnreadablePicture as error:
+    except UnreadablePictureError as error:
         raise UserError(f"{path} {error}") from None
     except (OSError, ValueError) as error:  # a folder, no permission, a null character in the path
         raise UserError(f"{path} cannot be read: {error}.") from None
 
 
 def decode(file: IO[bytes]) -> Decoded:
-    """The picture in an open file; UnreadablePicture whatever its decoder raises."""
+    """The picture in an open file; UnreadablePictureError whatever its decoder raises."""
     with _reported():
         with Image.open(file, formats=FORMATS) as opened:
             _check_size(opened.size)
@@ -103,29 +103,29 @@ def _reported() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata; the limits here are ours
             yield
-    except UnreadablePicture:
+    except UnreadablePictureError:
         raise
     except Image.DecompressionBombError:
-        raise UnreadablePicture("is too large a picture to open safely.", "too large") from None
+        raise UnreadablePictureError("is too large a picture to open safely.", "too large") from None
     except UnidentifiedImageError:
-        raise UnreadablePicture(
+        raise UnreadablePictureError(
             f"cannot be read as a picture: it is none of {', '.join(FORMATS)}.", "UnidentifiedImageError"
         ) from None
     except Exception as error:  # noqa: BLE001 - decoders raise nearly anything at damaged files
         name = type(error).__name__
-        raise UnreadablePicture(f"cannot be read as a picture ({name}: {error}).", name) from None
+        raise UnreadablePictureError(f"cannot be read as a picture ({name}: {error}).", name) from None
 
 
 def _check_size(size: Size) -> None:
     longer, shorter = max(size), min(size)
     if longer > MAX_SIDE or size[0] * size[1] > MAX_AREA:
-        raise UnreadablePicture(
+        raise UnreadablePictureError(
             f"is too large a picture: {size[0]} × {size[1]} pixels, of at most {MAX_SIDE:,} a side and "
             f"{MAX_AREA:,} in all.",
             "too large",
         )
     if shorter < 1 or longer > MAX_ASPECT * shorter:
-        raise UnreadablePicture(
+        raise UnreadablePictureError(
             f"is too narrow a picture: {size[0]} × {size[1]} pixels, with sides of at most {MAX_ASPECT} to 1.",
             "too narrow",
         )
