@@ -128,7 +128,7 @@ def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None,
         examples.append(result)
     skipped = list(dict.fromkeys(skipped))  # a picture of several records is named once
     if not examples:
-        raise UserError(f"{title}: no usable record; skipped {commonest(skipped)}.")
+        raise UserError(f"{title}: no usable record among {commonest(skipped)}.")
     write_jsonl(folder / RECORDS, (example.to_record() for example in examples))
     contact_sheet(folder, plan.caption, folder / CONTACT_SHEET)
     manifest = {
