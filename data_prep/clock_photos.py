@@ -86,7 +86,7 @@ def plan(config: ClockPhotosConfig) -> Plan:
 
 
 def make(config: ClockPhotosConfig, job: Job) -> Made | Skipped:
-    photo = read_picture(inside(config.raw, job.image))
+    photo = read_picture(inside(config.raw, job.image), frame="stored")
     if isinstance(photo, str):
         return Skipped(f"{job.image} ({job.id})", photo)
     x1, y1, x2, y2 = job.box
@@ -94,8 +94,7 @@ def make(config: ClockPhotosConfig, job: Job) -> Made | Skipped:
     box, seen = cut((x1 - across, y1 - down, x2 + across, y2 + down), photo.size), cut(job.box, photo.size)
     if box is None or seen is None or shapely.box(*seen).area < LEAST_SEEN * shapely.box(*job.box).area:
         return Skipped(f"{job.image} ({job.id})", "its box lies outside the photo")
-    with Image.open(io.BytesIO(photo.content)) as opened:
-        crop = opened.convert("RGB").resize((config.size, config.size), Image.Resampling.LANCZOS, box=box)
+    crop = photo.image().resize((config.size, config.size), Image.Resampling.LANCZOS, box=box)
     buffer = io.BytesIO()
     crop.save(buffer, format="PNG")
     example = Example(

@@ -78,7 +78,7 @@ def plan(config: TextSetConfig) -> Plan:
 
 
 def make(config: TextSetConfig, job: Job) -> Made | Skipped:
-    picture = read_picture(inside(config.raw, job.image), config.size)
+    picture = read_picture(inside(config.raw, job.image), config.size, frame="stored")
     if isinstance(picture, str):
         return Skipped(job.image, picture)
     if 2 * sum(_outside(word.points, picture) for word in job.words) > len(job.words):

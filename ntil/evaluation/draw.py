@@ -12,10 +12,10 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example
 from ntil.data.task import Task
-from ntil.io import atomic_open, inside
+from ntil.io import atomic_open
 
 COLUMNS, ROWS = 4, 4  # pictures in each half
 LONGEST = 12  # letters of an answer above its picture
@@ -77,21 +77,24 @@ def _title(truth: str, said: str, query: str | None) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    """On one line, without what no font has a sign for."""
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    text = _printable(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _wrapped(text: str) -> str:
     """At most four lines of a picture's width."""
-    return textwrap.fill(
-        "".join(c if c.isprintable() else " " for c in text), 22, max_lines=4, placeholder=" …"
-    )
+    return textwrap.fill(_printable(text), 22, max_lines=4, placeholder=" …")
+
+
+def _printable(text: str) -> str:
+    """On one line, without what no font has a sign for."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:
-    if example.image is not None:
-        axis.imshow(task.draw(open_image(inside(data, example.image)), task.parse(row["text"]), example))
+    picture = picture_of(example, data)
+    if picture is not None:
+        axis.imshow(task.draw(picture, task.parse(row["text"]), example))
     else:
         axis.text(
             0.5, 0.5, _wrapped(example.query or ""), ha="center", va="center", fontsize=9, parse_math=False

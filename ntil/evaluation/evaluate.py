@@ -12,7 +12,7 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from ntil.data.contract import check_contract
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Item, Task, aggregate
 from ntil.errors import SpellingError, UserError
@@ -22,7 +22,7 @@ from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.io import inside, read_json, write_jsonl
+from ntil.io import read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
@@ -91,7 +91,7 @@ def _question(adapter: Adapter, task: Task, data: Path, example: Example) -> Que
         adapter.question_ids(prompt)
     except SpellingError as error:
         return str(error)
-    return Question(prompt, open_image(inside(data, example.image)) if example.image is not None else None)
+    return Question(prompt, picture_of(example, data))
 
 
 def true_answers(adapter: Adapter, task: Task, examples: Sequence[Example]) -> dict[str, float | None]:

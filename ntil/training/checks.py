@@ -16,14 +16,13 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from ntil.data.contract import check_contract
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task
 from ntil.errors import SpellingError, UserError
 from ntil.evaluation.evaluate import summary, true_answers
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.io import inside
 from ntil.models import Adapter
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
@@ -119,7 +118,7 @@ def _refuse_too_long(model: Any, adapter: Adapter, task: Task, data: Path, examp
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is None or example is None:
         return
-    image = open_image(inside(data, example.image)) if example.image is not None else None
+    image = picture_of(example, data)
     try:
         length = len(adapter.encode(task.prompt(example), image, task.answer(example))["input_ids"])
     except SpellingError:

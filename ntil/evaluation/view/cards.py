@@ -12,11 +12,11 @@ from hydra.utils import instantiate
 from PIL import Image
 from rich.progress import track
 
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples
 from ntil.data.task import Task
 from ntil.errors import UserError
-from ntil.io import inside, read_json, read_jsonl
+from ntil.io import read_json, read_jsonl
 from ntil.runs import Run
 
 SIDE = 288  # pixels of a picture on the page, at most
@@ -86,10 +86,8 @@ def choose(errors: Sequence[float], count: int) -> dict[int, tuple[str, ...]]:
 
 
 def _card(task: Task, root: Path, example: Example, row: dict[str, Any], kinds: tuple[str, ...]) -> Card:
-    picture = None
-    if example.image is not None:
-        image = open_image(inside(root, example.image))
-        picture = _uri(task.draw(image, task.parse(row["text"]), example))
+    image = picture_of(example, root)
+    picture = None if image is None else _uri(task.draw(image, task.parse(row["text"]), example))
     tokens = tuple(zip(row["tokens"], row["probabilities"], strict=True))
     return Card(
         id=row["id"],
