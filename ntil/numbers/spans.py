@@ -57,7 +57,7 @@ class Spans(NamedTuple):
 def number_spans(labels: Tensor, tables: VocabTables, number_format: NumberFormat = "digits") -> Spans:
     """Find the numbers in `labels` [B, T]; negative labels are masked."""
     known = (labels >= 0) & (labels < tables.width.shape[0])
-    ids = torch.where(known, labels, 0)
+    ids = torch.where(known, labels, 0).long()
     w = torch.where(known, tables.width[ids], 0)
     digits = w > 0
     fresh = digits & tables.starts[ids]  # begins a number whatever stands before it
