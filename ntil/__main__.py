@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     try:
-        from ntil.explain.command import run  # the extras are needed from here on
+        from ntil.explain.command import run
 
         run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
     except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ from ntil.errors import UserError
 from ntil.explain.curves import Candidates, curves
 from ntil.explain.lineup import CE, Contestant
 from ntil.explain.report import Report
-from ntil.explain.table import MARKS, favoured
+from ntil.explain.rows import MARKS, favoured
 from ntil.explain.words import ordinal
 from ntil.io import atomic_open
 
