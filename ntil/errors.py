@@ -1,8 +1,15 @@
 """The one exception that means "the user can fix this"; commands print it without a traceback."""
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from ntil.escape import terminal
+
+LINES = "\n\t"  # that a message may have
+BROKEN_PIPE = 141  # as a shell says it: 128 + SIGPIPE
 
 
 class UserError(Exception):
@@ -16,12 +23,24 @@ def did_you_mean(word: str, choices: Iterable[str], most: int = 3) -> str:
 
 
 def guard(action: Callable[[], int]) -> int:
-    """The exit code of a command: what `action` returns, 2 for a mistake that the user can mend, 130 for Ctrl-C."""
+    """The exit code of a command: what `action` returns, 2 for a mistake that the user can mend, 130 for Ctrl-C.
+
+    141 where nobody reads the output any more (`… | head`). A console that lacks a letter gets its code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()
+        return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {terminal(str(error), keep=LINES)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        with suppress(OSError, ValueError, AttributeError):  # or Python complains when it closes the stream
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
