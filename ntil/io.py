@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -60,7 +60,9 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
                 file.flush()
                 os.fsync(file.fileno())
                 os.chmod(temporary, 0o666 & ~_umask())
-                os.replace(temporary, path)  # while it is locked, so that nobody takes it for a dead process's
+                os.replace(
+                    temporary, path
+                )  # while it is locked, so that nobody takes it for a dead process's
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -68,7 +70,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def writing(path: Path, codes: Iterable[int] | None = None) -> Iterator[None]:
+def writing(path: Path, codes: Sequence[int | None] | None = None) -> Iterator[None]:
     """What the system refuses becomes a UserError about `path`; `codes`: only these kinds of refusal."""
     try:
         yield
@@ -240,7 +242,11 @@ def inside(root: str | Path, relative: str) -> Path:
         raise UserError(f"The path {relative!r} holds a null character.")
     try:
         path = (root / relative).resolve()
-    except (OSError, RuntimeError, UnicodeError) as error:  # too long, a circle of links, half a surrogate pair
+    except (
+        OSError,
+        RuntimeError,
+        UnicodeError,
+    ) as error:  # too long, a circle of links, half a surrogate pair
         raise UserError(f"The path {relative[:80]!r} cannot be followed: {error}.") from None
     if not path.is_relative_to(root):
         raise UserError(f"The path {relative!r} leaves its folder {root}; refusing to follow it.")

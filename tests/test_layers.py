@@ -49,7 +49,14 @@ MAY_IMPORT = {
     },
 }
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
-CORE = ("escape.py", "errors.py", "numbers", "losses", "integrations", "__init__.py")  # needs torch and nothing else
+CORE = (
+    "escape.py",
+    "errors.py",
+    "numbers",
+    "losses",
+    "integrations",
+    "__init__.py",
+)  # needs torch and nothing else
 
 
 def sources(place: str) -> list[Path]:
