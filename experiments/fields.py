@@ -5,18 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ntil.errors import UserError
+from ntil.errors import UNEXPECTED, UserError
 
 LONGEST = 2_000  # letters of a name, a label, an id
-UNEXPECTED = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    AssertionError,
-)
 
 
 class BrokenRunError(Exception):

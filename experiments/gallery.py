@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.fields import UNEXPECTED, BrokenRunError, of
+from experiments.fields import BrokenRunError, of
 from experiments.folder import RunResult
 from experiments.store import Row, Store
 from ntil.data.dataset import open_image
 from ntil.data.example import Example, read_examples
 from ntil.data.task import Task
-from ntil.errors import UserError
+from ntil.errors import UNEXPECTED, UserError
 from ntil.io import atomic_open, file_name, inside, read_jsonl
 from ntil.runs.stored import build_stored_task, read_stored_config, stored_data
 

@@ -8,6 +8,16 @@ from contextlib import suppress
 
 from ntil.escape import terminal
 
+# What Python raises where a file's content has another type or size than its reader took for granted.
+UNEXPECTED = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
 LINES = "\n\t"  # that a message may have
 BROKEN_PIPE = 141  # as a shell says it: 128 + SIGPIPE
 

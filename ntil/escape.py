@@ -37,6 +37,7 @@ _TEX = str.maketrans(
         "–": "--",
         "σ": "$\\sigma$",
         "²": "$^2$",
+        "∞": "$\\infty$",
     }
 )
 _SPACES = dict.fromkeys(_UNSEEN, " ")  # pictures of control characters are in few fonts of TeX
@@ -57,9 +58,14 @@ def html(value: Any) -> str:
     return visible(str(value), keep="\n\t").translate(_HTML)
 
 
-def markdown(text: str) -> str:
-    """No emphasis, code, link, tag or border of a cell comes out of it."""
-    return _MARKDOWN.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible(text))
+def markdown(text: str, keep: str = "") -> str:
+    """No emphasis, code, link, tag or border of a cell comes out of it; marks in `keep` stay as they are."""
+
+    def safe(found: re.Match[str]) -> str:
+        mark = found[0]
+        return mark if mark in keep else _ENTITIES.get(mark, f"\\{mark}")
+
+    return _MARKDOWN.sub(safe, visible(text))
 
 
 def latex(text: str) -> str:

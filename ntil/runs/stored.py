@@ -20,7 +20,7 @@ from omegaconf._utils import get_yaml_loader  # what wrote the file; it reads 1e
 
 from ntil.data.example import read_manifest
 from ntil.data.task import Task
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UNEXPECTED, UserError, did_you_mean
 from ntil.io import read_json, read_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def read_stored_yaml(path: str | Path) -> Any:
         return yaml.load(text, Loader=get_yaml_loader())
     except RecursionError:
         raise UserError(f"{path} is nested too deeply.") from None
-    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+    except (yaml.YAMLError, *UNEXPECTED) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
 
 
@@ -175,7 +175,7 @@ def _construct(cls: type[Task], settings: dict[str, Any], where: str | Path) -> 
             raise UserError(f"{where}: task.{key} is {value!r}; expected {wanted.__name__}.")
     try:
         return cls(**settings)
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+    except UNEXPECTED as error:
         raise UserError(f"{where}: the task {cls.name} cannot be built so: {error}.") from None
 
 
