@@ -71,7 +71,8 @@ def markdown(text: str, keep: str = "") -> str:
 def latex(text: str) -> str:
     """No command, comment or border of a cell comes out of it."""
     tex = text.translate(_SPACES).translate(_TEX)
-    return f"{{{tex[0]}}}{tex[1:]}" if tex.startswith(("[", "*")) else tex  # else an argument of \\
+    head = tex.lstrip()[:1]
+    return tex.replace(head, f"{{{head}}}", 1) if head in ("[", "*") else tex  # else an argument of the line's end
 
 
 def latex_comment(text: str) -> str:

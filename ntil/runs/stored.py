@@ -168,7 +168,7 @@ def _construct(cls: type[Task], settings: dict[str, Any], where: str | Path) -> 
     known = inspect.signature(cls).parameters
     for key, value in settings.items():
         if key not in known:
-            near, names = did_you_mean(key, known), ", ".join(known)
+            near, names = did_you_mean(str(key), known), ", ".join(known)
             raise UserError(f"{where}: the task {cls.name} has no setting {key!r}.{near} It has: {names}.")
         wanted = known[key].annotation
         if wanted in (str, int, bool) and type(value) is not wanted:
