@@ -9,6 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from ntil.escape import terminal
+
+# What Python raises where a file's content has another type or size than its reader took for granted.
+UNEXPECTED = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
+LINES = "\n\t"  # that a message may have
 READER_GONE = 141  # what a shell says of a program that wrote into a closed pipe: 128 + SIGPIPE
 
 
@@ -31,11 +44,16 @@ def guard(action: Callable[[], int]) -> int:
     try:
         return action()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+
+
+def complain(error: Exception | str) -> None:
+    """One message on standard error, without what a terminal would obey."""
+    print(f"error: {terminal(str(error), keep=LINES)}", file=sys.stderr)
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:

@@ -15,6 +15,7 @@ from matplotlib import pyplot as plt
 from ntil.data.dataset import picture_of
 from ntil.data.example import Example
 from ntil.data.task import Task
+from ntil.escape import visible
 from ntil.io import atomic_open
 
 COLUMNS, ROWS = 4, 4  # pictures in each half
@@ -77,18 +78,13 @@ def _title(truth: str, said: str, query: str | None) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    text = _printable(text)
+    text = visible(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _wrapped(text: str) -> str:
     """At most four lines of a picture's width."""
-    return textwrap.fill(_printable(text), 22, max_lines=4, placeholder=" …")
-
-
-def _printable(text: str) -> str:
-    """On one line, without what no font has a sign for."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return textwrap.fill(visible(text), 22, max_lines=4, placeholder=" …")
 
 
 def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:

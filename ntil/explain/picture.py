@@ -53,8 +53,8 @@ def draw(report: Report, shown: Candidates, png: Path) -> None:
     try:
         with atomic_open(png, "wb") as file:
             figure.savefig(file, format="png", dpi=DPI)
-    except OSError as error:
-        raise UserError(f"cannot write {png}: {error.strerror}. Name another file with --png.") from None
+    except UserError as error:
+        raise UserError(f"{error} --png names another file.") from None
     finally:
         plt.close(figure)
 

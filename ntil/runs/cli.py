@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from ntil.errors import UserError, at_a_terminal, did_you_mean
+from ntil.errors import UserError, at_a_terminal, complain, did_you_mean
 from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
 _RUN_NAME_SKIPS = (
@@ -59,7 +59,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
                     raise
                 mistakes.append(str(error))  # the other runs of a sweep go on
-                print(f"error: {error}", file=sys.stderr)
+                complain(error)
 
         def start() -> None:
             with at_a_terminal():
@@ -131,7 +131,7 @@ def quoted(word: str) -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    complain(message)
     sys.exit(2)
 
 

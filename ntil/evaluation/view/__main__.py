@@ -7,10 +7,12 @@ with filters by split and category. One file that needs no server and no network
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ntil.errors import UserError, guard, run_command
+from ntil.escape import terminal
 from ntil.evaluation.view.cards import read_view
 from ntil.evaluation.view.page import render
 from ntil.io import write_text
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def view(run: Path, count: int, data: Path | None, out: Path) -> int:
     if count < 1:
         raise UserError(f"--count {count} leaves nothing to look at; use at least 1.")
-    write_text(out, render(read_view(run, count, data)))
+    found = read_view(run, count, data)
+    for reason in found.skipped:
+        print(f"no picture of {terminal(reason)}", file=sys.stderr)
+    write_text(out, render(found))
     print(f"open {out}")
     return 0
 
