@@ -181,9 +181,11 @@ def test_no_record_hides_another_of_its_pid(tmp_path: Path) -> None:
     (raw / "testmini.json").write_text(f'{{"1": {one}, "2": {one}, "1": {other}, "3": {twice}}}')
     out = build(raw, tmp_path / "out")
     assert [e.id for e in read_examples(out, "test")] == ["test-2"]
+    raw = publish(tmp_path / "cases", {"a": row(), "A": row(), "b": row()})
+    assert [e.id for e in read_examples(build(raw, tmp_path / "b"), "test")] == ["test-b"]
     assert [(skip["what"], skip["why"]) for skip in read_manifest(out)["skipped"]] == [
-        ("pid 1", "its pid occurs more than once"),
-        ("pid 1", "its pid occurs more than once"),
+        ("pid 1, record 1", "its pid is another record's, too"),
+        ("pid 1, record 3", "its pid is another record's, too"),
         ("pid 3", "one of its fields occurs more than once"),
     ]
 
