@@ -99,7 +99,10 @@ def inside(root: str | Path, relative: str) -> Path:
     root = Path(root).resolve()
     if "\0" in relative:
         raise UserError(f"The path {relative!r} holds a null character.")
-    path = (root / relative).resolve()
+    try:
+        path = Path(os.path.realpath(root / relative))  # a loop of links is no error, and no file either
+    except ValueError:
+        raise UserError(f"No file can have the name {relative!r}.") from None
     if not path.is_relative_to(root):
         raise UserError(f"The path {relative!r} leaves its folder {root}; refusing to follow it.")
     return path
