@@ -4,7 +4,8 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 TESTABLE := $(VENV)/.testable
-INSTALL = $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off -c requirements.lock
+INSTALL = $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off
+COMPILE = uv pip compile -q pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --annotation-style line --generate-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo table tables test test-all check format bench lock clean
@@ -16,11 +17,12 @@ install: $(READY)  ## a virtual environment in .venv with the locked versions
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[train]'
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(TESTABLE): $(READY)
-	$(INSTALL) -e '.[train,slurm,integrations,dev]'
+$(TESTABLE): $(READY) requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(READY)  ## train CE, EMD and NTIL on the same clocks and print the table (8 to 17 minutes on 2 cores)
@@ -65,8 +67,9 @@ format: $(TESTABLE)  ## format the code
 bench: $(TESTABLE)  ## time and memory of the losses against F.cross_entropy and ntloss → results/bench*.csv
 	$(RUN) -m experiments.bench
 
-lock: $(READY)  ## requirements.lock again from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml --extra train --extra slurm --extra integrations --extra dev --python-version 3.11 --no-emit-index-url --no-header --annotation-style line -o requirements.lock
+lock:  ## both lock files again from pyproject.toml, with the hashes of all files (needs uv)
+	$(COMPILE) --extra train --extra slurm --extra integrations --extra dev -o requirements-dev.lock
+	$(COMPILE) --extra train -c requirements-dev.lock -o requirements.lock
 
 clean:  ## remove the environment and caches; never data/ or outputs/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

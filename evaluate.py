@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> None:
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
         extra += [f"{name}{cfg[name]}" for name in ("limit", "batch_size", "constrained") if name in changes]
-        folder = folder / "-".join(["evaluation", *settings.splits, *extra])
+        folder = folder / "-".join(["evaluation", *(settings.splits or ()), *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
         write_json(folder / "metrics.json", metrics)

@@ -20,7 +20,7 @@ from ntil.models import Adapter, load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process, remove_empty_output, typed_overrides
-from ntil.training import check_settings, fit, fitting_report
+from ntil.training import check_before_training, check_settings, fit, fitting_report
 
 
 @command("train")
@@ -40,6 +40,7 @@ def main(cfg: DictConfig) -> None:
     vocab = NumberVocab.from_tokenizer(adapter.tokenizer, vocab_size=logit_width(model))
     loss = instantiate(cfg.loss, vocab=vocab)
     data = build_data(cfg)
+    print("\n".join(check_before_training(model, adapter, task, data, cfg)))
     run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
     metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)
@@ -59,9 +60,11 @@ def build_data(cfg: DictConfig) -> Path:
 
 
 def dry_run(cfg: DictConfig) -> str:
-    """What would be trained; nothing is written."""
+    """What would be trained, after the same checks; nothing is written."""
     task, model, adapter = build(cfg)
-    return fitting_report(model, adapter, task, build_data(cfg), cfg)
+    data = build_data(cfg)
+    checked = check_before_training(model, adapter, task, data, cfg)
+    return "\n".join([*checked, "", fitting_report(model, adapter, task, data, cfg)])
 
 
 if __name__ == "__main__":

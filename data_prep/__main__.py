@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import weights
+from data_prep.accounts import Skipped, commonest
 from data_prep.configs import available, read, with_overrides
 from data_prep.registry import BUILDERS, request
-from ntil.errors import UserError, did_you_mean, guard
+from ntil.data.example import CONTACT_SHEET, read_manifest
+from ntil.errors import UserError, did_you_mean, guard, run_command
 
 EXAMPLES = """examples:
   python -m data_prep list
@@ -57,11 +59,20 @@ def _build(data: dict[str, Any], options: argparse.Namespace) -> int:
     asked = request(data)
     if asked.is_built(options.out):
         print(f"{options.out} is up to date.")
-        return 0
-    asked.build(options.out, options.workers)
-    sheet = options.out / "contact_sheet.png"
-    print(f"{options.out} is ready{f'; look at {sheet}' if sheet.exists() else ''}.")
+    else:
+        asked.build(options.out, options.workers)
+        sheet = options.out / CONTACT_SHEET
+        print(f"{options.out} is ready{f'; look at {sheet}' if sheet.exists() else ''}.")
+    print(_account(read_manifest(options.out)))
     return 0
+
+
+def _account(manifest: dict[str, Any]) -> str:
+    """`kept 4,982 (train 4,896, test 86), skipped 8: 6 × the picture is missing (such as a.jpg); …`."""
+    counts: dict[str, int] = manifest["counts"]
+    splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    skipped = [Skipped(**skip) for skip in manifest["skipped"]]
+    return f"kept {sum(counts.values()):,} ({splits}), skipped {commonest(skipped)}"
 
 
 def _list() -> int:
@@ -198,4 +209,4 @@ def _path(text: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -3,24 +3,26 @@
     <raw>/train|valid|test/<H-MM>/*.jpg     224 × 224 pixels, 144 times in steps of 5 minutes
     <raw>/clocks.csv                        optional: class index,filepaths,labels,data set
 
-`valid` becomes `val`. Pictures are copied byte for byte, or resized when `size` is set. Every file that does not
-become a record is named in the manifest with the reason; the published set holds a few blank dials.
+`valid` becomes `val`. JPEG and PNG are copied byte for byte, or resized when `size` is set. Every file that does not become a
+record is named in the manifest with the reason, and every line of clocks.csv that fits no picture; a picture that the list and
+its folder call differently is left out. The published set holds a few blank dials.
 """
 
-import csv
 import io
 import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageStat
 
+from data_prep.pictures import read_picture
+from data_prep.sources import PICTURES, read_table, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 
-VERSION = 1  # raise it whenever the same config gives other records
+VERSION = 2  # raise it whenever the same config gives other records
 SPLITS = {"train": "train", "valid": "val", "test": "test"}  # their name → ours
 HOME = "https://www.kaggle.com/datasets/gpiosenka/time-image-datasetclassification"
 
@@ -54,28 +56,26 @@ class Job:
 def plan(config: ClockTimeConfig) -> Plan:
     raw = _raw_folder(config.raw)
     jobs: list[Job] = []
-    skipped: list[Skipped] = []
-    labels = _labels(raw)
+    labels, skipped = _labels(raw)
+    seen: set[str] = set()
     for theirs, split in SPLITS.items():
         index = 0
         for folder in sorted((raw / theirs).iterdir()):
             files, why = _files(folder)
             time = parse_time(folder.name)
-            if time is None:
-                why = f"the folder {folder.name!r} is not a time written H-MM (1–12, 00–59)"
-            if why or time is None:
-                skipped += [Skipped(file.relative_to(raw).as_posix(), why) for file in files or [folder]]
-                continue
-            for file in files:
+            if not why and time is None:
+                why = "its folder's name is not a time written H-MM (1–12, 00–59)"
+            for file in files or [folder]:
                 path = file.relative_to(raw).as_posix()
-                if why := _fault(file, time, labels.pop(path, time)):
-                    skipped.append(Skipped(path, why))
+                seen.add(path)
+                fault = why or _fault(file, time, labels.get(path, set()))
+                if fault or time is None:
+                    skipped.append(Skipped(shown(path), fault))
                     continue
                 jobs.append(Job(path, split, index, hour=time[0], minute=time[1]))
                 index += 1
-    known = {skip.what for skip in skipped}
     skipped += [
-        Skipped(path, "listed in clocks.csv, not in the folder") for path in labels if path not in known
+        Skipped(path, "listed in clocks.csv, not in the folder") for path in labels if path not in seen
     ]
     return Plan(jobs=jobs, make=partial(make, config), caption=caption, skipped=skipped)
 
@@ -90,17 +90,14 @@ def parse_time(name: str) -> tuple[int, int] | None:
 
 
 def make(config: ClockTimeConfig, job: Job) -> Made | Skipped:
-    path = Path(config.raw) / job.path
-    content = path.read_bytes()
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            picture = opened.convert("RGB")  # decodes all of it: a truncated file fails here
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return Skipped(job.path, f"unreadable picture ({type(error).__name__})")
-    spread = ImageStat.Stat(picture.convert("L")).stddev[0]
-    if spread < config.blank_below:
-        return Skipped(job.path, f"blank: grey levels vary by {spread:.1f} of 255")
-    suffix = ".jpg"
+    photo = read_picture(Path(config.raw) / job.path)
+    if isinstance(photo, str):
+        return Skipped(job.path, photo)
+    with Image.open(io.BytesIO(photo.content)) as opened:
+        picture = opened.convert("RGB")
+    if ImageStat.Stat(picture.convert("L")).stddev[0] < config.blank_below:
+        return Skipped(job.path, f"blank: grey levels vary by less than {config.blank_below:g} of 255")
+    content, suffix = photo.content, photo.suffix
     if config.size is not None:
         buffer, suffix = io.BytesIO(), ".png"
         picture.resize((config.size, config.size), Image.Resampling.LANCZOS).save(buffer, format="PNG")
@@ -143,29 +140,35 @@ def _files(folder: Path) -> tuple[list[Path], str]:
     return files, "" if files else "the folder is empty"
 
 
-def _fault(file: Path, time: tuple[int, int], label: tuple[int, int]) -> str:
+def _fault(file: Path, time: tuple[int, int] | None, labels: set[tuple[int, int]]) -> str:
     """What keeps a file from being a record, as far as its name and clocks.csv tell ('' if nothing)."""
-    if file.suffix.lower() not in (".jpg", ".jpeg"):
-        return "not a .jpg file"
-    if label != time:
-        return f"clocks.csv says {label[0]}-{label[1]:02d}, its folder {time[0]}-{time[1]:02d}"
+    if file.suffix.lower() not in PICTURES:
+        return "not a picture file"
+    if shown(file.as_posix()) != file.as_posix():
+        return "its name is not Unicode text"
+    if labels - {time}:
+        return "clocks.csv and its folder say different times"
     return ""
 
 
-def _labels(raw: Path) -> dict[str, tuple[int, int]]:
-    """Path → time, from clocks.csv where there is one."""
+def _labels(raw: Path) -> tuple[dict[str, set[tuple[int, int]]], list[Skipped]]:
+    """(path → the times that clocks.csv gives it, its lines that say none); empty where there is no such file."""
     path = raw / "clocks.csv"
     if not path.exists():
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if lacking := {"filepaths", "labels"} - set(reader.fieldnames or ()):
-            raise UserError(f"{path} has no column {' and '.join(sorted(lacking))}; see {HOME}")
-        rows = [(row["filepaths"] or "", row["labels"] or "") for row in reader]
-    labels = {}
-    for number, (file_path, label) in enumerate(rows, start=2):
-        time = parse_time(label.strip())
+        return {}, []
+    table = read_table(path)
+    if lacking := {"filepaths", "labels"} - set(table.columns):
+        raise UserError(f"{path} has no column {' and '.join(sorted(lacking))}; see {HOME}")
+    labels: dict[str, set[tuple[int, int]]] = {}
+    skipped: list[Skipped] = []
+    for number, row in table.rows:
+        if isinstance(row, str):
+            skipped.append(Skipped(f"clocks.csv, line {number}", row))
+            continue
+        time = parse_time(row["labels"].strip())
         if time is None:
-            raise UserError(f"{path}, line {number}: {label!r} is not a time written H-MM.")
-        labels[file_path.strip().replace("\\", "/")] = time
-    return labels
+            what = f"clocks.csv, line {number} ({row['labels']})"
+            skipped.append(Skipped(what, "its label is not a time written H-MM"))
+        else:
+            labels.setdefault(row["filepaths"].strip().replace("\\", "/"), set()).add(time)
+    return labels, skipped

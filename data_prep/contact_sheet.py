@@ -9,10 +9,12 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from ntil.data.example import RECORDS, Example
+from ntil.data.pictures import open_image
 from ntil.io import atomic_open, inside, read_jsonl
 
 COLUMNS, ROWS = 8, 2  # pictures of each split
 CELL, GAP, TEXT, HEADING = 144, 10, 22, 34  # pixels: picture, space between, caption, split name
+LONGEST = 200  # characters of a caption that are looked at
 PAPER, INK, FAINT = (255, 255, 255), (25, 25, 30), (120, 120, 128)
 
 
@@ -58,14 +60,15 @@ def _band(root: Path, name: str, examples: list[Example], caption: Callable[[Exa
 
 
 def _fitted(path: Path) -> Image.Image:
-    with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+    picture = open_image(path)
     scale = CELL / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _shortened(text: str, pen: ImageDraw.ImageDraw) -> str:
+    """In one line of printable characters, as wide as a cell."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST])
     font = _font("DejaVuSans", 14)
     if pen.textlength(text, font=font) <= CELL + GAP:
         return text

@@ -4,11 +4,14 @@
                              "answer": …, "question_type": …, "answer_type": …, "pid": …, "metadata": {…}}, …}
     <raw>/images/…
 
-Its licence prohibits training on it, so there is one split, `test`.
+Its licence prohibits training on it, so there is one split, `test`. A record is left out if a field that is asked or scored has
+another type than published: a truth that the rules cannot compare would count every answer as wrong.
 """
 
 import json
+import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,17 +19,21 @@ from typing import Annotated, Any
 
 from data_prep.pictures import read_picture
 from data_prep.schema import Within
+from data_prep.sources import Folder, read_text, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 from ntil.io import inside
+from ntil.numbers.text import MOST_DIGITS
 
-VERSION = 1  # raise it whenever the same config gives other records
+VERSION = 2  # raise it whenever the same config gives other records
 FILE = "testmini.json"
 HOME = "https://mathvista.github.io"
 FIELDS = ("question_type", "answer_type", "choices", "unit", "precision", "answer")
 QUESTION_TYPES = ("multi_choice", "free_form")
 ANSWER_TYPES = ("text", "integer", "float", "list")
+MOST_PLACES = 15  # decimal places that `precision` may ask for
+MOST_CHOICES = 26  # one letter each
 
 
 @dataclass(frozen=True)
@@ -50,30 +57,67 @@ def plan(config: MathVistaConfig) -> Plan:
     path = Path(config.raw) / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing. Its owners publish it at {HOME}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}).") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold an object of records by pid, not a {type(content).__name__}.")
+    records = _records(path)
+    times = Counter(pid for pid, _ in records)
+    pictures = Folder(Path(config.raw))
     jobs: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
-    for pid, record in content.items():
-        why = _fault(config, record) if re.fullmatch(r"\w+", str(pid)) else "its pid is no plain name"
+    for pid, record in records:
+        why = "its pid occurs more than once" if times[pid] > 1 else _fault(pid, record)
         if why:
-            skipped.append(Skipped(f"pid {pid}", why))
+            skipped.append(Skipped(shown(f"pid {pid}"), why))
+            continue
+        try:
+            image = pictures.picture(record["image"])
+        except UserError:
+            skipped.append(Skipped(f"pid {pid} ({record['image']!r})", "its picture lies outside the folder"))
+            continue
+        if image is None:
+            skipped.append(Skipped(f"pid {pid}", "the picture is missing"))
         else:
-            jobs.append({**record, "pid": str(pid)})
+            jobs.append({**record, "image": image, "pid": pid})
     return Plan(
         jobs=jobs, make=partial(make, config), caption=lambda e: str(e.target["answer"]), skipped=skipped
     )
+
+
+class Pairs(dict[str, Any]):
+    """An object of the file; `twice` says whether one of its names occurs more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs, self.twice = pairs, len(self) < len(pairs)
+
+
+def _records(path: Path) -> list[tuple[str, Any]]:
+    """(pid, record) in the file's order. Numbers that are none (NaN, 1e999) are left as they are written."""
+    text = read_text(path)
+    try:
+        content = json.loads(
+            text or "",
+            object_pairs_hook=Pairs,
+            parse_constant=str,
+            parse_float=_finite_or_text,
+            parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else digits,
+        )
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error}).") from None
+    if not isinstance(content, Pairs):
+        raise UserError(f"{path} must hold an object of records by pid, not a {type(content).__name__}.")
+    return content.pairs
+
+
+def _finite_or_text(written: str) -> float | str:
+    value = float(written)
+    return value if math.isfinite(value) else written
 
 
 def make(config: MathVistaConfig, record: dict[str, Any]) -> Made | Skipped:
     picture = read_picture(inside(config.raw, record["image"]), config.size)
     if isinstance(picture, str):
         return Skipped(f"pid {record['pid']}", picture)
-    about = record.get("metadata") or {}
+    about = record.get("metadata")
+    about = about if isinstance(about, dict) else {}
     named = ("source", "task", "category", "context", "grade", "language", "skills")
     example = Example(
         id=f"test-{record['pid']}",
@@ -90,18 +134,52 @@ def make(config: MathVistaConfig, record: dict[str, Any]) -> Made | Skipped:
     return Made(example, picture.content)
 
 
-def _fault(config: MathVistaConfig, record: Any) -> str:
+def _fault(pid: str, record: Any) -> str:
     """Why a record cannot be used; '' if it can."""
-    if not isinstance(record, dict):
+    if not re.fullmatch(r"\w[\w .-]{0,99}", pid):
+        return "its pid is no plain name"
+    if not isinstance(record, Pairs):
         return "not an object"
+    if record.twice:
+        return "one of its fields occurs more than once"
+    if shown(text := json.dumps(record, ensure_ascii=False)) != text:
+        return "it holds what is no Unicode text"
     if missing := [key for key in ("question", "image", "answer") if not isinstance(record.get(key), str)]:
         return f"without {', '.join(missing)} as text"
     if record.get("question_type") not in QUESTION_TYPES or record.get("answer_type") not in ANSWER_TYPES:
         return "of an unknown question or answer type"
-    if record["question_type"] == "multi_choice" and record["answer"] not in (record.get("choices") or []):
-        return "its answer is not among its choices"
-    try:
-        inside(config.raw, record["image"])
-    except UserError:
-        return f"its picture {record['image']!r} lies outside the folder"
+    return _odd_field(record) or _odd_answer(record)
+
+
+def _odd_field(record: dict[str, Any]) -> str:
+    choices, unit, precision = (record.get(key) for key in ("choices", "unit", "precision"))
+    if choices is not None and not (isinstance(choices, list) and all(isinstance(c, str) for c in choices)):
+        return "its choices are no list of texts"
+    if unit is not None and not isinstance(unit, str):
+        return "its unit is no text"
+    if precision is not None and not (
+        isinstance(precision, int | float)
+        and not isinstance(precision, bool)
+        and 0 <= precision <= MOST_PLACES
+        and precision == int(precision)
+    ):
+        return f"its precision is no number of decimal places from 0 to {MOST_PLACES}"
     return ""
+
+
+def _odd_answer(record: dict[str, Any]) -> str:
+    choices = record.get("choices") or []
+    if record["question_type"] == "multi_choice":
+        if len(choices) > MOST_CHOICES:
+            return f"it has more than {MOST_CHOICES} choices"
+        return "" if record["answer"] in choices else "its answer is not among its choices"
+    if record["answer_type"] in ("integer", "float") and not _is_finite(record["answer"]):
+        return "its answer is no number"
+    return ""
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

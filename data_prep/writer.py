@@ -3,14 +3,18 @@
 The records, the manifest and the pictures have the same bytes whatever the number of worker processes and whenever
 they are built. A folder appears under its name only when it is finished; an interrupted build leaves a hidden
 `.<name>.partial` folder, which the next build throws away.
+
+No two records share an id, and none writes over another's picture: a plan that would mix them is stopped.
 """
 
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +27,9 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from data_prep.accounts import Apart, Skipped, commonest
 from data_prep.contact_sheet import contact_sheet
+from data_prep.sources import shown
 from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
 from ntil.errors import UserError
 from ntil.io import inside, sha256, write_json, write_jsonl
@@ -38,14 +44,6 @@ class Made:
 
     example: Example
     image: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """One source record that did not make it: which, and why."""
-
-    what: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -113,33 +111,31 @@ def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None,
     examples: list[Example] = []
     skipped = list(plan.skipped)
     first_seen: dict[str, Example] = {}  # digest of a picture → the first record that holds it
+    apart = Apart()
     pictures = hashlib.sha256()
     for result, digest in _progress(_results(folder, plan, workers), len(plan.jobs), title):
         if isinstance(result, Skipped):
             skipped.append(result)
             continue
+        apart.check(result, digest)
         if digest is not None:
             twin = first_seen.setdefault(digest, result)
             if plan.unique_across_splits and twin.split != result.split:
-                inside(folder, str(result.image)).unlink()
+                inside(folder, str(result.image)).unlink(missing_ok=True)
                 skipped.append(Skipped(result.id, f"the same picture as {twin.id}, of another split"))
                 continue
             pictures.update(f"{result.image} {digest}\n".encode())
         examples.append(result)
+    skipped = list(dict.fromkeys(skipped))  # a picture of several records is named once
     if not examples:
-        reasons = "; ".join(f"{skip.what}: {skip.why}" for skip in skipped[:3])
-        raise UserError(
-            f"{title}: no usable record among {len(skipped)}. First reasons: {reasons or 'none given'}."
-        )
+        raise UserError(f"{title}: no usable record among {commonest(skipped)}.")
     write_jsonl(folder / RECORDS, (example.to_record() for example in examples))
     contact_sheet(folder, plan.caption, folder / CONTACT_SHEET)
-    counts: dict[str, int] = {}
-    for example in examples:
-        counts[example.split] = counts.get(example.split, 0) + 1
     manifest = {
         **header,
-        "counts": counts,
-        "skipped": [{"what": skip.what, "why": skip.why} for skip in skipped],
+        "counts": Counter(example.split for example in examples),
+        "kept": len(examples),
+        "skipped": [{"what": shown(skip.what), "why": shown(skip.why)} for skip in skipped],
         "records_sha256": sha256(folder / RECORDS),
         "pictures_sha256": pictures.hexdigest(),  # of the lines "path sha256", in record order
     }
@@ -184,11 +180,19 @@ def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Resu
     made = make(job)
     if isinstance(made, Skipped):
         return made, None
+    if (record := json.dumps(made.example.to_record(), ensure_ascii=False)) != shown(record):
+        return Skipped(made.example.id, "its text or its file's name cannot be written as UTF-8"), None
     if made.image is None or made.example.image is None:
         return made.example, None
     path = inside(folder, made.example.image)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(made.image)  # the folder as a whole is renamed into place, so no half file can show
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(made.image)  # the folder as a whole is renamed into place, so no half file can show
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise UserError(
+            f"the record {made.example.id!r} would write {made.example.image}, of which another record makes a folder or "
+            "a file; give their sources names that differ."
+        ) from None
     return made.example, hashlib.sha256(made.image).hexdigest()
 
 

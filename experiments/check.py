@@ -7,7 +7,6 @@ Prints each file that differs, with its first different line, and what is missin
 are not drawn anew, since letters look different on other machines; the page holds those that are there. Nothing is written.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -21,7 +20,7 @@ from experiments.report.pictures import overview_figure
 from experiments.settings import settings
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
-from ntil.errors import guard
+from ntil.errors import guard, run_command
 from ntil.runs.run import ROOT_CONF
 
 SHOWN = 100  # letters of a different line
@@ -90,4 +89,4 @@ def _shortened(line: str | None, other: str | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

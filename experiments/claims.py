@@ -5,7 +5,6 @@
 The claims stand in conf/claims.yaml; results come from results/ alone.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from experiments.labels import difference_label
 from experiments.presets import preset_names, table_spec
 from experiments.statistics import Difference
 from experiments.store import Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
+from ntil.escape import markdown
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -122,11 +122,13 @@ def _line(claim: Mapping[str, Any], store: Store, conf: Path) -> Line:
     if not found:
         return Line(*said, command, ("–",), NOT_RUN)
     pair = difference_label(asked["row"], asked["baseline"])
-    results = [
-        f"{pair}{f' ({group})' if group else ''}: {_text(d, digits)}" for group, (d, digits) in found.items()
-    ]
+    results = [f"{pair}{_group(group)}: {_text(d, digits)}" for group, (d, digits) in found.items()]
     results.append(f"[table](../results/tables/{name}.md)")
     return Line(*said, command, tuple(results), verdict([d for d, _ in found.values()], asked["expect"]))
+
+
+def _group(name: str) -> str:
+    return f" ({markdown(name, keep='_|')})" if name else ""  # a | is escaped with the whole row
 
 
 def differences(asked: Mapping[str, str], store: Store, conf: Path) -> dict[str, tuple[Difference, int]]:
@@ -163,4 +165,4 @@ def _text(difference: Difference, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

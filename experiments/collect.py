@@ -3,24 +3,31 @@
     python -m experiments.collect                              every experiment in outputs/
     python -m experiments.collect --experiment clock_demo
     python -m experiments.collect --outputs /data/outputs --results results
+    python -m experiments.collect --repair                     first mend what is damaged in results/
 
 Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores), results/curves/<experiment>.csv,
 results/errors/<experiment>.csv (wrong digits and calibration) and small pictures of some predictions in
 results/gallery/. A run that is read replaces its earlier rows; rows of runs that are not in outputs/ (or cannot be used)
-stay. Incomplete or damaged folders are named with the reason and left out.
+stay. Incomplete or damaged folders are named with the reason and left out. Nothing that a run's folder names is run but the
+project's own tasks. Several at once take turns. --repair keeps the lines of a damaged file that can be read, and the file
+as it was beside it.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from experiments.command import parser_of
-from experiments.folder import BrokenRunError, RunResult, read_run
+from experiments.fields import BrokenRunError
+from experiments.folder import NOT_RUNS, RunResult, read_run
 from experiments.gallery import update_galleries
 from experiments.store import Store
-from ntil.errors import UserError, did_you_mean, guard
-
-NOT_RUNS = ("logs",)  # the launcher's
+from ntil.errors import UserError, did_you_mean, guard, run_command
+from ntil.escape import terminal
+from ntil.io import PART, reading, writing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,28 +39,57 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--results", type=Path, default=Path("results"), help="where to write (default: results)"
     )
     parser.add_argument("--experiment", metavar="NAME", help="only this experiment (default: all in outputs)")
+    parser.add_argument("--repair", action="store_true", help="mend damaged files in results first")
     arguments = parser.parse_args(argv)
-    return guard(lambda: collect(arguments.outputs, arguments.results, arguments.experiment))
+    return guard(
+        lambda: collect(arguments.outputs, arguments.results, arguments.experiment, arguments.repair)
+    )
 
 
-def collect(outputs: Path, results: Path, experiment: str | None = None) -> int:
+def collect(outputs: Path, results: Path, experiment: str | None = None, repair: bool = False) -> int:
     """Returns the exit code 0; UserError where no usable run was found at all."""
+    store, mended = Store(results), 0
+    if repair:
+        with locked(results):
+            for said in store.repair():
+                mended += 1
+                print(terminal(said), file=sys.stderr)
+        if not outputs.is_dir():
+            print(f"{outputs} does not exist; nothing was added to {results}.")
+            return 0
     found, broken = read_outputs(outputs, experiment)
     for folder, reason in broken:
-        print(f"left out {folder}: {reason}", file=sys.stderr)
+        print(f"left out {terminal(str(folder))}: {terminal(reason)}", file=sys.stderr)
     if not found:
         what = "No complete run" if not broken else f"None of {len(broken)} run folders can be used"
         raise UserError(
-            f"{what} in {outputs / experiment if experiment else outputs}; results are unchanged."
+            f"{what} in {outputs / experiment if experiment else outputs}; "
+            f"{'nothing was added to results' if mended else 'results are unchanged'}."
         )
-    merge(Store(results), found)
-    for reason in update_galleries(Store(results), found):
-        print(reason)
+    with locked(results):
+        merge(store, found)
+        for reason in update_galleries(store, found):
+            print(terminal(reason))
     experiments = sorted({run.experiment for run in found})
-    print(
-        f"{len(found)} runs of {', '.join(experiments)} → {Store(results).runs_path}, {len(broken)} left out"
-    )
+    print(f"{len(found)} runs of {', '.join(experiments)} → {store.runs_path}, {len(broken)} left out")
     return 0
+
+
+@contextmanager
+def locked(results: Path) -> Iterator[None]:
+    """While one process writes to `results`, others wait, and say so. The lock ends with its process, however that ends."""
+    lock = FileLock(results.parent / f".{results.name or 'results'}.lock")
+    with writing(results):
+        results.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"another process writes to {results}; waiting for it.", file=sys.stderr)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_outputs(
@@ -71,19 +107,25 @@ def read_outputs(
     for parent in names:
         if experiment in (None, parent.name):
             for folder in _folders(parent):
-                try:
-                    found.append(read_run(folder))
-                except BrokenRunError as reason:
-                    broken.append((folder, str(reason)))
+                if not _is_passed_over(folder):
+                    try:
+                        found.append(read_run(folder))
+                    except BrokenRunError as reason:
+                        broken.append((folder, str(reason)))
     return found, broken
 
 
+def _is_passed_over(folder: Path) -> bool:
+    """Logs, caches and the like; but a run that is called so is said to be left out."""
+    if folder.name.endswith(PART):  # a copy that a killed launcher began
+        return True
+    hidden = any(path.name.startswith(".") or path.name in NOT_RUNS for path in (folder, folder.parent))
+    return hidden and not (folder / "config.yaml").exists()
+
+
 def _folders(parent: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in parent.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name not in NOT_RUNS
-    )
+    with reading(parent):
+        return sorted(path for path in parent.iterdir() if path.is_dir())
 
 
 def merge(store: Store, runs: Sequence[RunResult]) -> None:
@@ -104,4 +146,4 @@ def merge(store: Store, runs: Sequence[RunResult]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

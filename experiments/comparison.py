@@ -1,5 +1,6 @@
 """From rows of results/ to a table's content: which runs make a row, its means, its difference to the baseline."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,8 @@ from experiments.pairing import Column, Scores, by_item, number_of, paired
 from experiments.statistics import Array, Difference, Summary, summarise
 from experiments.store import Row, Store
 from ntil.errors import UserError, did_you_mean
+
+DRAWABLE = 1e30  # from which on no value has a place on an axis
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,15 @@ def row_value(row: Row, key: str) -> str:
     return typed.get(key, "default")
 
 
+def setting_value(text: str) -> float | None:
+    """Of a swept setting; None where it has no place on a logarithmic axis."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < DRAWABLE else None
+
+
 def _other_settings(row: Row, key: str) -> list[str]:
     choices = [f"{name}={row[name]}" for name in ("task", "model", "loss") if name != key]
     return choices + [word for word in row["overrides"].split() if word.lstrip("+").partition("=")[0] != key]
@@ -264,12 +276,12 @@ def _mark_best(rows: list[TableRow], columns: Sequence[Column]) -> list[TableRow
     marked = [list(row.entries) for row in rows]
     for index, column in enumerate(columns):
         means = [entry[index].summary.mean for entry in marked]
-        known = [round(mean, column.digits) for mean in means if mean is not None]
+        known = [round(mean, column.digits) for mean in means if mean is not None and math.isfinite(mean)]
         if len(set(known)) < 2:
             continue
         best = max(known) if column.better == "higher" else min(known)
         for entries, mean in zip(marked, means, strict=True):
-            if mean is not None and round(mean, column.digits) == best:
+            if mean is not None and math.isfinite(mean) and round(mean, column.digits) == best:
                 old = entries[index]
                 entries[index] = Entry(old.summary, old.difference, old.scored, best=True)
     return [

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.labels import colours, label, ordered
+from ntil.escape import drawn
 from ntil.io import atomic_open
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def draw(
 
 
 def mark_ticks(axes: Axes, abscissa: Abscissa) -> None:
-    axes.set_xlabel(abscissa.title)
+    axes.set_xlabel(drawn(abscissa.title))
     if abscissa.ticks:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(list(abscissa.ticks)))
@@ -94,7 +95,7 @@ def _panel(axes: Axes, panel: "Panel", choices: Sequence[str], paint: Mapping[st
         mean = mean_curve(curves)
         marker = "o" if len(mean) < 12 else None
         axes.plot(*_points(mean), color=paint[choice], linewidth=width, marker=marker, markersize=1.5 * width)
-    axes.set_title(panel.title, loc="left")
+    axes.set_title(drawn(panel.title), loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -122,7 +123,7 @@ def _label_ends(axes: Axes, panel: "Panel", choices: Sequence[str], paint: Mappi
     places = spread(inches, LABEL_GAP, low, high)
     for (choice, value), was, placed in zip(shown.items(), inches, places, strict=True):
         axes.annotate(
-            label(choice),
+            drawn(label(choice)),
             (1.0, value),
             xycoords=axes.get_yaxis_transform(),
             xytext=(4, 72 * (placed - was)),  # points

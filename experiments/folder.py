@@ -3,20 +3,19 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from experiments.csv_files import is_plain_name
 from experiments.errors.counts import error_rows
+from experiments.fields import BrokenRunError, listing, mapping, maybe, number, of, text, whole
+from experiments.store import SCORE_KEYS
 from ntil.data.task import contribution
-from ntil.errors import UserError
 from ntil.io import read_json, read_jsonl
 from ntil.runs.run import COMPLETE, FREE_KEYS
+from ntil.runs.stored import read_stored_config, read_stored_yaml
 
 SCHEMA = 1  # of metrics.json
 # Said by columns of their own, or without influence on the numbers.
@@ -31,11 +30,8 @@ NOT_OVERRIDES = (
     "hydra",
     *FREE_KEYS,
 )
+NOT_RUNS = ("logs",)  # the launcher's
 TOLERANCE = 1e-6  # between a metric and the mean of its items' scores, relative
-
-
-class BrokenRunError(Exception):
-    """The folder cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -53,78 +49,134 @@ class RunResult:
 
 def read_run(folder: Path) -> RunResult:
     """The run in outputs/<experiment>/<run>; BrokenRunError says why it cannot be used."""
+    for name in (folder.parent.name, folder.name):
+        if not is_plain_name(name) or name in NOT_RUNS:
+            raise BrokenRunError(
+                f"the name {name!r} cannot be collected: it starts with a dot, has more than 220 bytes, holds what cannot be "
+                f"printed, or is the launcher's ({', '.join(NOT_RUNS)}). Rename the folder"
+            )
+    with of("the folder"):
+        _refuse_unfinished(folder)
+    return _read(folder)
+
+
+def _refuse_unfinished(folder: Path) -> None:
     if not (folder / "config.yaml").exists():
+        deeper = next((path.parent.name for path in sorted(folder.glob("*/config.yaml"))), None)
+        if deeper is not None:
+            raise BrokenRunError(
+                f"the run {folder.name}/{deeper} is a folder too deep, and a run's name holds no /. Move it up"
+            )
         raise BrokenRunError("it has no config.yaml, so it is no run folder")
     if not (folder / COMPLETE).exists():
         raise BrokenRunError("it is not complete; the launch command resumes it")
-    try:
-        return _read(folder)
-    except KeyError as error:
-        raise BrokenRunError(f"a file lacks the key {error}") from None
-    except (UserError, OSError, YAMLError, OmegaConfBaseException) as error:
-        raise BrokenRunError(" ".join(str(error).split())) from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise BrokenRunError(f"a file has an unexpected form ({error})") from None
 
 
 def _read(folder: Path) -> RunResult:
-    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    if not isinstance(config, dict):
-        raise BrokenRunError("config.yaml holds no settings")
-    results = read_json(folder / "metrics.json")
-    if results.get("schema") != SCHEMA:
-        raise BrokenRunError(
-            f"metrics.json has schema {results.get('schema')!r}; this version reads {SCHEMA}"
+    with of("config.yaml"):
+        config = read_stored_config(folder / "config.yaml")
+    with of("metrics.json"):
+        results = mapping(read_json(folder / "metrics.json"), "all of it")
+        if results.get("schema") != SCHEMA:
+            raise BrokenRunError(f"it has schema {results.get('schema')!r}; this version reads {SCHEMA}")
+        metric_rows, task = list(_metric_rows(results)), text(results["task"], "task")
+    with of("predictions.jsonl"):
+        items = [_item(row) for row in read_jsonl(folder / "predictions.jsonl")]
+        scores, errors = (
+            list(_score_rows(items, results["splits"])),
+            list(error_rows(items, task, [*results["splits"]])),
         )
-    items = list(read_jsonl(folder / "predictions.jsonl"))
-    _check_means(results, items)
-    logged = list(read_jsonl(folder / "train.jsonl"))
+    with of("metrics.json or predictions.jsonl"):
+        _check_means(results, items)
+    with of("train.jsonl"):
+        logged = [row | {"step": whole(row["step"], "step")} for row in read_jsonl(folder / "train.jsonl")]
+        curves = list(_curve_rows(logged))
     name = {"experiment": folder.parent.name, "run": folder.name}
-    common = name | _facts(folder, config, results, logged)
+    common = name | {"task": task} | _facts(folder, config, results, logged)
+    mine = {"run": folder.name}
     return RunResult(
         **name,
-        rows=[common | row for row in _metric_rows(results)],
-        scores=[{"run": folder.name} | row for row in _score_rows(items, results["splits"])],
-        curves=[{"run": folder.name} | row for row in _curve_rows(logged)],
-        errors=[
-            {"run": folder.name} | row for row in error_rows(items, results["task"], [*results["splits"]])
-        ],
+        rows=[common | row for row in metric_rows],
+        scores=[mine | row for row in scores],
+        curves=[mine | row for row in curves],
+        errors=[mine | row for row in errors],
         folder=folder,
     )
 
 
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    """A line of predictions.jsonl with its types checked; the id as text."""
+    if not isinstance(row["id"], int):
+        text(row["id"], "id")
+    text(row["split"], "split")
+    for key in ("text", "answer"):
+        if not isinstance(row[key], str):
+            raise BrokenRunError(f"{key} of {row['id']} is no text")
+    for probability in listing(row.get("probabilities", []), "probabilities"):
+        if probability is not None and not 0 <= number(probability, "a probability") <= 1 + TOLERANCE:
+            raise BrokenRunError(f"a probability of {row['id']} is {probability}; expected 0 to 1")
+    if not all(isinstance(token, str) for token in listing(row.get("tokens", []), "tokens")):
+        raise BrokenRunError(f"a token of {row['id']} is no text")
+    for name, score in mapping(row["scores"], "scores").items():
+        maybe(number, score, f"the score {name} of {row['id']}")
+    if clash := [name for name in row["scores"] if name in SCORE_KEYS or not name]:
+        raise BrokenRunError(f"a score is called {clash[0]!r}, which means something else")
+    return row | {"id": str(row["id"])}
+
+
 def _facts(
-    folder: Path, config: dict[Any, Any], results: dict[str, Any], logged: list[dict[str, Any]]
+    folder: Path, config: dict[str, Any], results: Mapping[str, Any], logged: list[dict[str, Any]]
 ) -> dict[str, str]:
     """The columns that all rows of the run share."""
-    made = read_json(folder / "provenance.json")
-    choices, packages, data = config["choices"], made["packages"], made["data"]
-    return {
-        "task": cell(results["task"]),
-        "task_version": cell(results["task_version"]),
-        "model": cell(choices["model"]),
-        "loss": cell(choices["loss"]),
-        "seed": cell(int(config["seed"])),
-        "steps": cell(max((int(row["step"]) for row in logged), default=results["timing"].get("steps"))),
-        "train_seconds": cell(results["timing"]["train_seconds"]),
-        "device": cell(made["device"]),
-        "threads": cell(made["threads"]),
-        "commit": cell(made["commit"]),
-        "dirty": cell(made["dirty"] if made["commit"] else None),  # outside a checkout nobody knows
-        "config_hash": config_hash(config),
-        "data_hash": data_hash(data),
-        "torch": cell(packages.get("torch")),
-        "transformers": cell(packages.get("transformers")),
-        "overrides": " ".join(_overrides(folder)),
-        "train_count": cell(_train_count(data, config)),
-        "parameters": cell(made.get("parameters")),
-    }
+    with of("config.yaml"):
+        choices = mapping(config["choices"], "choices")
+        chosen = {key: text(choices[key], f"choices.{key}") for key in ("model", "loss")}
+        seed, hashed = whole(config["seed"], "seed", low=-(10**15)), config_hash(config)
+    with of("metrics.json"):
+        timing = mapping(results["timing"], "timing")
+        steps = max(
+            (row["step"] for row in logged), default=maybe(whole, timing.get("steps"), "timing.steps")
+        )
+        seconds = maybe(number, timing["train_seconds"], "timing.train_seconds", finite=True)
+        version = whole(results["task_version"], "task_version")
+    with of("overrides.yaml"):
+        overrides = " ".join(_overrides(folder))
+    with of("provenance.json"):
+        made = mapping(read_json(folder / "provenance.json"), "all of it")
+        packages, data = mapping(made["packages"], "packages"), mapping(made["data"], "data")
+        commit = maybe(text, made["commit"], "commit")
+        return {
+            "task_version": cell(version),
+            **chosen,
+            "seed": cell(seed),
+            "steps": cell(steps),
+            "train_seconds": cell(seconds),
+            "device": text(made["device"], "device"),
+            "threads": cell(maybe(whole, made["threads"], "threads")),
+            "commit": cell(commit),
+            "dirty": cell(bool(made["dirty"])) if commit else "",  # outside a checkout nobody knows
+            "config_hash": hashed,
+            "data_hash": data_hash(data),
+            **{key: cell(maybe(text, packages.get(key), key)) for key in ("torch", "transformers")},
+            "overrides": overrides,
+            "train_count": cell(_train_count(data, config)),
+            "parameters": cell(maybe(whole, made.get("parameters"), "parameters")),
+        }
 
 
-def _train_count(data: dict[str, Any], config: dict[Any, Any]) -> int | None:
+def _train_count(data: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
     """Training examples in the data set, or the first so many that the trainer was told to use."""
-    counts, limit = data.get("counts") or {}, (config.get("trainer") or {}).get("train_examples")
-    known = [number for number in (counts.get("train"), limit) if number is not None]
+    counts, trainer = (
+        mapping(node or {}, "counts or trainer") for node in (data.get("counts"), config.get("trainer"))
+    )
+    known = [
+        whole(value, name)
+        for name, value in (
+            ("counts.train", counts.get("train")),
+            ("train_examples", trainer.get("train_examples")),
+        )
+        if value is not None
+    ]
     return min(known, default=None)
 
 
@@ -133,7 +185,7 @@ def config_hash(config: dict[Any, Any]) -> str:
     return _digest({key: value for key, value in config.items() if key not in FREE_KEYS})
 
 
-def data_hash(data: dict[str, Any]) -> str:
+def data_hash(data: Mapping[str, Any]) -> str:
     """sha256 over the data set's own digests (`…sha256`), wherever its folder was; '' where it has none."""
     digests = {key: value for key, value in data.items() if key.endswith("sha256") and value}
     return _digest(digests) if digests else ""
@@ -145,8 +197,8 @@ def _digest(value: Any) -> str:
 
 def _overrides(folder: Path) -> list[str]:
     """What was typed beyond the choices that have columns of their own."""
-    typed = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
-    words = sorted(str(word) for word in typed) if isinstance(typed, list) else []
+    typed = listing(read_stored_yaml(folder / "overrides.yaml"), "all of it")
+    words = sorted(text(str(word), "a word") for word in typed)
     return [word for word in words if _head(word) not in NOT_OVERRIDES]
 
 
@@ -157,31 +209,33 @@ def _head(word: str) -> str:
     return first if "." not in key or first in (*FREE_KEYS, "hydra") else key
 
 
-def _metric_rows(results: dict[str, Any]) -> Iterator[dict[str, str]]:
-    for split, content in results["splits"].items():
-        for metric, about in results["metrics"].items():
+def _metric_rows(results: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    metrics = mapping(results["metrics"], "metrics")
+    for split, content in mapping(results["splits"], "splits").items():
+        values = mapping(content["metrics"], "metrics")
+        for metric, about in metrics.items():
             if about["better"] not in ("higher", "lower"):
                 raise BrokenRunError(
                     f"metric {metric} is better when {about['better']!r}; expected higher or lower"
                 )
             yield {
-                "split": split,
-                "metric": metric,
-                "value": cell(content["metrics"][metric]),
-                "unit": cell(about["unit"]),
+                "split": text(split, "a split"),
+                "metric": text(metric, "a metric"),
+                "value": cell(maybe(number, values[metric], f"{metric} of {split}")),
+                "unit": text(about["unit"], "unit", empty=True),
                 "better": about["better"],
-                "count": cell(content["count"]),
-                "label": cell(about["label"]),
-                "digits": cell(int(about["digits"])),
+                "count": cell(whole(content["count"], "count")),
+                "label": text(about["label"], "label"),
+                "digits": cell(whole(about["digits"], "digits", high=12)),
                 "ratio": ratio_cell(about.get("ratio")),
             }
 
 
-def _score_rows(items: list[dict[str, Any]], splits: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _score_rows(items: list[dict[str, Any]], splits: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for item in items:
         if item["split"] in splits:
             scores = {metric: cell(score) for metric, score in item["scores"].items()}
-            yield {"split": item["split"], "item": str(item["id"])} | scores
+            yield {"split": item["split"], "item": item["id"]} | scores
 
 
 def _curve_rows(logged: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
@@ -189,12 +243,16 @@ def _curve_rows(logged: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
     for row in logged:
         for key, value in row.items():
             if key not in ("step", "learning_rate") and isinstance(value, int | float):
-                latest[int(row["step"]), key] = float(value)
+                latest[row["step"], key] = float(value)
     for (step, key), value in sorted(latest.items()):
-        yield {"step": str(step), "key": key, "value": f"{value:.7g}"}  # nan and inf are worth seeing
+        yield {
+            "step": str(step),
+            "key": text(key, "a key"),
+            "value": f"{value:.7g}",
+        }  # nan and inf are worth seeing
 
 
-def _check_means(results: dict[str, Any], items: list[dict[str, Any]]) -> None:
+def _check_means(results: Mapping[str, Any], items: list[dict[str, Any]]) -> None:
     """metrics.json must be what predictions.jsonl says, or one of them belongs to another evaluation.
 
     A metric `of_split` cannot be computed from single items and is taken as it is.
@@ -211,22 +269,38 @@ def _check_means(results: dict[str, Any], items: list[dict[str, Any]]) -> None:
             about = results["metrics"][metric]
             if about.get("of_split"):
                 continue
-            parts = [contribution(row, metric, about.get("ratio")) for row in scores]
-            above, below = (math.fsum(part[side] for part in parts) for side in (0, 1))
-            if not all(map(math.isfinite, [above, below, *([] if value is None else [value])])):
-                raise BrokenRunError(f"{metric} of {split} is not finite")
-            mean = above / below if below else None
-            if (mean is None) != (value is None) or (
-                mean is not None and not math.isclose(mean, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-            ):
+            mean = _mean([contribution(row, metric, about.get("ratio")) for row in scores])
+            if not _agree(value, mean):
                 raise BrokenRunError(
                     f"{metric} of {split} is {value} in metrics.json, {mean} in predictions.jsonl"
                 )
 
 
+def _mean(parts: Sequence[tuple[float, float]]) -> float | None:
+    """None of nothing; nan or inf where a score is."""
+    above, below = ([part[side] for part in parts] for side in (0, 1))
+    total = math.fsum(above) if all(map(math.isfinite, above)) else sum(above)
+    count = math.fsum(below) if all(map(math.isfinite, below)) else sum(below)
+    return total / count if count else None
+
+
+def _agree(value: float | None, mean: float | None) -> bool:
+    """Within TOLERANCE; what is not finite must be so in both."""
+    if value is None or mean is None:
+        return value is mean
+    if math.isnan(value) or math.isnan(mean):
+        return math.isnan(value) and math.isnan(mean)
+    return math.isclose(value, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
 def ratio_cell(ratio: Sequence[Sequence[str]] | None) -> str:
     """`matched+matched/targets+detections`; '' for a mean of the items' own scores."""
-    return "/".join("+".join(names) for names in ratio) if ratio else ""
+    if not ratio:
+        return ""
+    sides = [[text(name, "a name in ratio") for name in listing(names, "a side of ratio")] for names in ratio]
+    if len(sides) != 2 or not all(sides) or any(set("+/") & set(name) for side in sides for name in side):
+        raise BrokenRunError(f"ratio is {ratio!r}; expected two lists of names")
+    return "/".join("+".join(names) for names in sides)
 
 
 def cell(value: Any) -> str:

@@ -6,21 +6,19 @@ each, with truth and answer drawn on it.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
+from experiments.fields import BrokenRunError, of
 from experiments.folder import RunResult
 from experiments.store import Row, Store
 from ntil.data.dataset import open_image
-from ntil.data.example import read_examples
+from ntil.data.example import Example, read_examples
 from ntil.data.task import Task
-from ntil.errors import UserError
-from ntil.io import atomic_open, inside, read_json, read_jsonl
+from ntil.errors import UNEXPECTED, UserError
+from ntil.io import atomic_open, file_name, inside, read_jsonl
+from ntil.runs.stored import build_stored_task, read_stored_config, stored_data
 
 LOSSES = ("ce", "ntil")
 WORST, RANDOM = 6, 6  # predictions of a run
@@ -42,8 +40,9 @@ def update_galleries(store: Store, found: Sequence[RunResult]) -> list[str]:
             kept = [row for row in old if row["run"] == name]
             if name in fresh:
                 try:
-                    kept = list(_draw(store, fresh[name], loss))
-                except (UserError, OmegaConfBaseException) as error:
+                    kept, skipped = _draw(store, fresh[name], loss)
+                    reasons += [f"no picture in the gallery of {experiment}/{name}: {why}" for why in skipped]
+                except (UserError, BrokenRunError) as error:
                     reasons.append(f"no gallery of {experiment}/{name}: {' '.join(str(error).split())}")
             rows += kept
         if rows or old:
@@ -71,41 +70,55 @@ def choose(errors: Sequence[float]) -> dict[int, tuple[str, ...]]:
     }
 
 
-def _draw(store: Store, run: RunResult, loss: str) -> Iterator[Row]:
-    config = OmegaConf.load(run.folder / "config.yaml")
-    if "task" not in config:
-        raise UserError("its config.yaml names no task.")
-    task: Task = instantiate(config.task)
-    data = Path(read_json(run.folder / "provenance.json")["data"]["folder"])
+def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]]:
+    """(the rows of the run's gallery, why some have no picture)."""
+    path = run.folder / "config.yaml"
+    task = build_stored_task(read_stored_config(path), path)
+    data = stored_data(run.folder)
     every = list(read_jsonl(run.folder / "predictions.jsonl"))
+    if not every:
+        return [], []
     split = every[0]["split"]
     members = [row for row in every if row["split"] == split]
     examples = {example.id: example for example in read_examples(data, split)}
-    if unknown := next((row["id"] for row in members if row["id"] not in examples), None):
+    if unknown := next((str(row["id"]) for row in members if str(row["id"]) not in examples), None):
         raise UserError(f"{data} has no record {unknown!r} of {split}.")
-    errors = [task.error(row["scores"]) for row in members]
+    with of("predictions.jsonl"):
+        errors = [float(task.error(row["scores"])) for row in members]
+    rows, skipped = [], []
     for place, kinds in choose(errors).items():
-        row, example = members[place], examples[members[place]["id"]]
+        row, example = members[place], examples[str(members[place]["id"])]
         picture = ""
-        if example.image is not None:
-            picture = f"{run.experiment}/{run.run}/{example.id}.jpg"
-            image = open_image(inside(data, example.image))
-            _write_thumbnail(
-                store.gallery_path(run.experiment).parent / picture,
-                task.draw(image, task.parse(row["text"]), example),
-            )
-        yield {
-            "run": run.run,
-            "loss": loss,
-            "split": split,
-            "kinds": " ".join(kinds),
-            "item": example.id,
-            "query": _shortened(example.query or ""),
-            "answer": _shortened(row["answer"]),
-            "text": _shortened(row["text"]),
-            "error": f"{errors[place]:.6g}",
-            "picture": picture,
-        }
+        try:
+            picture = _picture(store, run, task, data, example, row["text"])
+        except (UserError, OSError, *UNEXPECTED) as error:
+            skipped.append(f"{example.id}: {' '.join(str(error).split())}")
+        rows.append(
+            {
+                "run": run.run,
+                "loss": loss,
+                "split": split,
+                "kinds": " ".join(kinds),
+                "item": example.id,
+                "query": _shortened(example.query or ""),
+                "answer": _shortened(row["answer"]),
+                "text": _shortened(row["text"]),
+                "error": f"{errors[place]:.6g}",
+                "picture": picture,
+            }
+        )
+    return rows, skipped
+
+
+def _picture(store: Store, run: RunResult, task: Task, data: Path, example: Example, said: str) -> str:
+    """Draw the thumbnail; its path in gallery/, which never leaves the run's folder there. '' without a picture."""
+    if example.image is None:
+        return ""
+    picture = f"{run.experiment}/{run.run}/{file_name(example.id)}.jpg"
+    path = inside(store.gallery_path(run.experiment).parent, picture)
+    image = open_image(inside(data, example.image))
+    _write_thumbnail(path, task.draw(image, task.parse(said), example))
+    return picture
 
 
 def _write_thumbnail(path: Path, image: Any) -> None:
@@ -118,6 +131,8 @@ def _remove_unused(store: Store, experiment: str, rows: Sequence[Row]) -> None:
     """Thumbnails that no row names any more."""
     root = store.gallery_path(experiment).parent
     used = {root / row["picture"] for row in rows if row["picture"]}
+    if (root / experiment).is_symlink():
+        return  # what it leads to is not ours
     for path in sorted((root / experiment).rglob("*.jpg")):
         if path not in used:
             path.unlink()

@@ -1,5 +1,6 @@
 """A comparison as grids of text cells, the same for Markdown and LaTeX."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,8 @@ def grids(table: Comparison, published: Published | None) -> list[Grid]:
 def number(value: float | None, digits: int, sign: bool = False) -> str:
     if value is None:
         return MISSING
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "∞" if value > 0 else "−∞"
     text = f"{value:{'+' if sign else ''}.{digits}f}"
     zero = f"{0:.{digits}f}"
     return zero if text.lstrip("+-") == zero else text.replace("-", "−")
@@ -80,7 +83,7 @@ def verdict(difference: Difference, digits: int) -> Verdict:
 def _bound(value: float, digits: int) -> str:
     """With as many more digits as a bound near 0 needs to show its side, which decides the verdict."""
     more = 0
-    while value and not round(value, digits + more):
+    while value and math.isfinite(value) and not round(value, digits + more):
         more += 1
     return number(value, digits + more, sign=True)
 

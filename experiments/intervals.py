@@ -13,11 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import blended_transform_factory
 
-from experiments.comparison import Comparison
+from experiments.comparison import Comparison, setting_value
 from experiments.curves import STYLE, WIDTH, Abscissa, mark_ticks, save
 from experiments.labels import colours, difference_label
 from experiments.settings import ENOUGH_SEEDS, PAIRS, Setting
 from experiments.statistics import Difference
+from ntil.escape import drawn
 
 WIDE = 3.9  # inches
 LINE = 0.21  # inches for a setting or a title
@@ -55,7 +56,7 @@ def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
         axis.axvline(0, color="#888888", linewidth=0.7, zorder=0)
         axis.set_xlim(-limit * 1.03, limit * 1.03)
         axis.set_ylim(line - 0.4, -0.6)
-        axis.set_yticks(list(ticks), list(ticks.values()))
+        axis.set_yticks(list(ticks), [drawn(words) for words in ticks.values()])
         axis.xaxis.set_major_formatter(FuncFormatter(_signed))
         axis.set_xlabel("difference to CE; to the right: better")
         axis.tick_params(axis="y", length=0)
@@ -85,7 +86,7 @@ def draw_gain(stem: Path, table: Comparison, abscissa: Abscissa) -> list[Path]:
                     if (difference := differences[index]) is not None:
                         _upright(axis, at * shift, difference, paint[value])
             axis.axhline(0, color="#888888", linewidth=0.7, zorder=0)
-            axis.set_title(f"{column.split}: {column.title}", loc="left")
+            axis.set_title(drawn(f"{column.split}: {column.title}"), loc="left")
             axis.yaxis.set_major_formatter(FuncFormatter(_signed))
             _tidy(axis, "y")
         mark_ticks(axes[-1], abscissa)
@@ -99,8 +100,9 @@ def _points(table: Comparison, value: str) -> list[tuple[float, list[Difference 
     found = []
     for row in table.rows:
         words = dict(word.lstrip("+").partition("=")[::2] for word in row.group.split(", "))
-        if row.value == value and set(words) == {table.spec.along}:
-            found.append((float(words[str(table.spec.along)]), [entry.difference for entry in row.entries]))
+        at = setting_value(words.get(str(table.spec.along), ""))
+        if row.value == value and set(words) == {table.spec.along} and at is not None:
+            found.append((at, [entry.difference for entry in row.entries]))
     return sorted(found, key=lambda point: point[0])
 
 
@@ -114,7 +116,14 @@ def _title(figure: Figure, axis: Axes, line: float, text: str) -> None:
     """From the figure's left edge, over the names of the settings."""
     place = blended_transform_factory(figure.transFigure, axis.transData)
     axis.text(
-        0.01, line, text, va="center", fontsize=6.5, fontweight="bold", transform=place, in_layout=False
+        0.01,
+        line,
+        drawn(text),
+        va="center",
+        fontsize=6.5,
+        fontweight="bold",
+        transform=place,
+        in_layout=False,
     )
 
 
@@ -149,7 +158,9 @@ def _step(ticks: Sequence[float]) -> float:
 
 
 def _legend(figure: Figure, names: Sequence[tuple[str, str]], hollow: str = "") -> None:
-    handles = [Line2D([], [], color=colour, marker="o", markersize=3.4, label=name) for name, colour in names]
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3.4, label=drawn(name)) for name, colour in names
+    ]
     if hollow:
         handles.append(
             Line2D([], [], color="#888888", marker="o", markersize=3.4, markerfacecolor="white", label=hollow)

@@ -5,13 +5,16 @@
     python -m experiments.launch clock_demo --jobs 2 seed=0,1,2,3,4 trainer.max_steps=100
     python -m experiments.launch ablation --missing            only what results/runs.csv has no row of
 
-Stop it at any time, even with kill -9; the same command goes on where it stopped. A run that another experiment in
-outputs/ has made with the same settings is copied from there. Words with `=` are Hydra overrides
+Stop it at any time, even with kill -9; the same command goes on where it stopped, and waits for what is still being trained.
+Several launchers share the runs of an experiment. A run that another experiment in outputs/ has made with the same
+settings, code and data is copied from there; --other-commits copies it from other code too. Words with `=` are Hydra overrides
 and replace the grid's axis of the same name. Each run's output goes to outputs/<experiment>/logs/<run>.log.
 """
 
 import argparse
 import os
+import re
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,16 +22,20 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from experiments.command import parser_of
-from experiments.pool import Interrupt, Job, run_all
+from experiments.pool import Interrupt, Outcome, run_all
 from experiments.presets import PlannedRun, expand
 from experiments.progress import display, last_step
 from experiments.reuse import same_runs, take_over
 from experiments.store import Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
+from ntil.escape import terminal
+from ntil.io import clear_leftovers
 from ntil.runs.run import ROOT_CONF
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 TRAIN = (sys.executable, str(ROOT_CONF.parent / "train.py"))
 
 
@@ -44,6 +51,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides for every run")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="runs at once (default: GPUs, or cores without one)"
+    )
+    parser.add_argument(
+        "--other-commits",
+        action="store_true",
+        help="copy runs of the same settings and data, whatever code made them",
     )
     parser.add_argument("--list", action="store_true", help="show the runs and their state; start nothing")
     parser.add_argument(
@@ -66,10 +78,14 @@ def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) ->
     if arguments.missing is not None:
         runs = not_collected(runs, Store(arguments.missing))
     todo = [run for run in runs if not run.is_done]
-    made = same_runs(todo)
+    made, refused = same_runs(todo, arguments.other_commits)
+    for reason in refused:
+        print(terminal(reason), file=sys.stderr)
     if arguments.list:
         list_runs(runs, made)
         return 0
+    for folder in sorted({folder for run in runs for folder in (run.folder.parent, run.folder)}):
+        clear_leftovers(folder)
     if len(todo) < len(runs):
         print(f"{len(runs) - len(todo)} of {len(runs)} runs are complete already.", file=sys.stderr)
     taken = {run.name for run in todo if run.name in made and take_over(run, made[run.name])}
@@ -81,8 +97,8 @@ def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) ->
     jobs = min(arguments.jobs or default_jobs(), len(todo))
     with Interrupt().listening() as interrupt:
         with display(todo, skipped=len(runs) - len(todo)) as shown:
-            ended = run_all(todo, command, jobs, slot_environment(jobs), shown, interrupt)
-        return report(ended, len(todo), interrupt)
+            outcome = run_all(todo, command, jobs, slot_environment(jobs), shown, interrupt)
+        return report(outcome, len(todo), interrupt)
 
 
 def not_collected(runs: Sequence[PlannedRun], store: Store) -> list[PlannedRun]:
@@ -97,7 +113,7 @@ def not_collected(runs: Sequence[PlannedRun], store: Store) -> list[PlannedRun]:
 def list_runs(runs: Sequence[PlannedRun], made: Mapping[str, Path]) -> None:
     table = Table("run", "state", "folder", box=None, pad_edge=False)
     for run in runs:
-        table.add_row(run.name, state(run, made), str(run.folder))
+        table.add_row(*(Text(terminal(cell)) for cell in (run.name, state(run, made), str(run.folder))))
     width = None if sys.stdout.isatty() else 10_000  # a pipe gets whole lines
     Console(width=width, highlight=False).print(table)
 
@@ -141,20 +157,35 @@ def _visible_devices() -> list[str]:
     return named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
 
 
-def report(ended: Sequence[Job], wanted: int, interrupt: Interrupt) -> int:
+def report(outcome: Outcome, wanted: int, interrupt: Interrupt) -> int:
     """Say how it ended; the exit code."""
-    failed = [job for job in ended if job.code != 0]
+    there = {run.name for run in outcome.elsewhere}
+    failed = [job for job in outcome.ended if job.code != 0 and job.run.name not in there]
     if interrupt:
-        done = len(ended) - len(failed)
+        done = len(there | {job.run.name for job in outcome.ended if job.code == 0})
         print(f"Interrupted: {done} of {wanted} runs done. The same command goes on.", file=sys.stderr)
         return 130
+    if there:
+        print(f"{len(there)} of {wanted} runs were trained by another process.", file=sys.stderr)
     for job in failed:
-        print(f"\n{job.run.name} failed (exit code {job.code}). The end of {job.log}:", file=sys.stderr)
-        print("\n".join(f"    {line}" for line in job.tail()), file=sys.stderr)
+        said = f"{job.run.name} failed ({how_ended(job.code)}). The end of {job.log}:"
+        print(f"\n{terminal(said)}", file=sys.stderr)
+        print("\n".join(f"    {terminal(_COLOURS.sub('', line))}" for line in job.tail()), file=sys.stderr)
     if failed:
         print(f"\n{len(failed)} of {wanted} runs failed; the same command tries them again.", file=sys.stderr)
     return 1 if failed else 0
 
 
+def how_ended(code: int | None) -> str:
+    """exit code 1, or the signal that killed it."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"killed by {name}" + (": often the system, for want of memory" if name == "SIGKILL" else "")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -8,7 +8,6 @@ own. Settings with fewer than three seeds are shown and not counted.
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +17,12 @@ from experiments.grids import difference_text, number, summary_text
 from experiments.intervals import draw_settings
 from experiments.labels import difference_label, label
 from experiments.pairing import Column
-from experiments.render import escape, markdown_line
+from experiments.render import markdown_line
 from experiments.settings import ENOUGH_SEEDS, LOSSES, PAIRS, Pair, Setting, settings
 from experiments.statistics import LEVEL
 from experiments.store import OVERVIEW_CAPTION, Store
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
+from ntil.escape import markdown
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -98,7 +98,7 @@ def _told(setting: Setting, pair: Pair, tables: str) -> str:
     ours, base = pair
     before, after = (number(setting.means[loss].mean, setting.column.digits) for loss in (base, ours))
     return (
-        f"{_link(setting, tables)}, {setting.column.title}: {before} → {after}, "
+        f"{_link(setting, tables)}, {markdown(setting.column.title)}: {before} → {after}, "
         f"{difference_text(setting.difference(pair), setting.column.digits)}"
     )
 
@@ -114,14 +114,14 @@ def _told_together(setting: Setting, tables: str) -> list[str]:
                 said.setdefault(column, []).append(text)
     first = setting.column.split
     lines = [
-        f"    - {column.title}{'' if column.split == first else f' on {escape(column.split)}'}: {', '.join(texts)}"
+        f"    - {markdown(column.title)}{'' if column.split == first else f' on {markdown(column.split)}'}: {', '.join(texts)}"
         for column, texts in said.items()
     ]
     return [f"  - {_link(setting, tables)}", *lines]
 
 
 def _link(setting: Setting, tables: str) -> str:
-    return f"[{escape(setting.name)}]({tables}/{setting.experiment}.md)"
+    return f"[{markdown(setting.name)}]({tables}/{setting.experiment}.md)"
 
 
 def _seeds(found: Sequence[Setting]) -> str:
@@ -155,7 +155,7 @@ def _cells(setting: Setting) -> list[str]:
     digits = setting.column.digits
     return [
         _link(setting, "tables"),
-        setting.column.title,
+        markdown(setting.column.title),
         str(setting.seeds),
         *(summary_text(setting.means[loss], digits) for loss in LOSSES),
         *(difference_text(setting.difference(pair), digits) for pair in PAIRS),
@@ -173,4 +173,4 @@ def with_statement(readme: str, found: Sequence[Setting]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

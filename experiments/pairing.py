@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.statistics import Array, Difference, Sums, contrast
+from experiments.statistics import Array, Difference, Sums, contrast, known_or_0
 from experiments.store import Row
 
 Scores = Mapping[tuple[str, str], Mapping[str, Row]]  # (run, split) → item → its row
@@ -69,7 +69,7 @@ def _sums(column: Column, tables: Sequence[Sequence[Row]]) -> Sums:
 
     if column.ratio is None:
         return Sums.of(cells(column.metric))
-    above, below = (np.sum([np.nan_to_num(cells(name)) for name in names], axis=0) for names in column.ratio)
+    above, below = (np.sum([known_or_0(cells(name)) for name in names], axis=0) for names in column.ratio)
     return Sums(above, below)
 
 

@@ -12,6 +12,7 @@ are right that were written with a certain probability (hollow: under 20 of them
 figures of the experiment that it no longer has are removed.
 """
 
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
-from experiments.comparison import TableSpec, compare, row_groups, row_value
+from experiments.comparison import DRAWABLE, TableSpec, compare, row_groups, row_value, setting_value
 from experiments.curves import Abscissa, draw
 from experiments.errors.analysis import analyse
 from experiments.errors.plots import draw_calibration, draw_errors
 from experiments.intervals import draw_gain
 from experiments.presets import grid_values, table_spec
 from experiments.store import Row, Store
-from ntil.errors import UserError, did_you_mean, guard
+from ntil.errors import UserError, did_you_mean, guard, run_command
+from ntil.escape import terminal
+from ntil.io import file_name
 from ntil.runs.run import ROOT_CONF
 
 # Logged parts that mean the same in every loss; a weighted total does not.
@@ -101,7 +104,7 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
         table = compare(name, spec, store, grid_values(name, key, conf))
         return written + draw_gain(store.figures / f"{name}_gain", table, abscissa)
     for group, members in row_groups({row["run"]: row for row in rows}, key).items():
-        suffix = "-" + re.sub(r"[^\w.=-]+", "_", group) if group else ""
+        suffix = "-" + file_name(re.sub(r"[^\w.=-]+", "_", group)) if group else ""
         lines = {value: list(seeds.values()) for value, seeds in members.items()}
         for kind, panels in (
             ("validation", validation_panels(lines, curves, labels, spec.metrics if spec else ())),
@@ -136,14 +139,21 @@ def along_panels(
     """(a panel for each split and metric of the table, the values that the setting takes)."""
     points: dict[tuple[str, str], dict[str, dict[str, Curve]]] = {}  # split, metric → row → seed → curve
     ticks: set[float] = set()
+    left_out: dict[str, str] = {}
     for row in rows:
         if row["value"] and row["split"] in spec.splits and row["metric"] in spec.metrics:
-            at = float(row_value(row, along))
+            at = setting_value(row_value(row, along))
+            if at is None:
+                left_out[row["run"]] = row_value(row, along)
+                continue
             ticks.add(at)
             seeds = points.setdefault((row["split"], row["metric"]), {}).setdefault(
                 row_value(row, spec.rows), {}
             )
-            seeds.setdefault(row["seed"], []).append((at, float(row["value"])))
+            seeds.setdefault(row["seed"], []).append((at, _drawable(row["value"])))
+    for run, value in left_out.items():
+        said = terminal(f"left out of the figure: {run}, whose {along} is {value!r} and no number above 0")
+        print(said, file=sys.stderr)
     panels = [
         Panel(
             _metric_title(metric, labels, split),
@@ -200,9 +210,15 @@ def _lines(
 def _curves(rows: Sequence[Row]) -> dict[tuple[str, str], Curve]:
     result: dict[tuple[str, str], Curve] = {}
     for row in rows:
-        result.setdefault((row["run"], row["key"]), []).append((int(row["step"]), float(row["value"])))
+        result.setdefault((row["run"], row["key"]), []).append((int(row["step"]), _drawable(row["value"])))
     return {name: sorted(curve) for name, curve in result.items()}
 
 
+def _drawable(cell: str) -> float:
+    """nan, a gap in the line, for what no axis can reach."""
+    value = float(cell)
+    return value if abs(value) < DRAWABLE else math.nan
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ntil.errors import UserError, did_you_mean
 from ntil.runs import cli
 from ntil.runs.run import COMPLETE, FREE_KEYS, ROOT_CONF, differences
+from ntil.runs.stored import read_stored_config
 
 CONFIG_NAME = "train"
 
@@ -43,8 +44,8 @@ class PlannedRun:
         if not (self.folder / COMPLETE).exists():
             return False
         try:
-            stored = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
-        except Exception:  # noqa: BLE001  (an unreadable file is train.py's to explain)
+            stored = read_stored_config(self.folder / "config.yaml")
+        except UserError:  # an unreadable file is train.py's to explain
             return False
         return all(key.split(".")[0] in FREE_KEYS for key, _, _ in differences(stored, self.config))
 

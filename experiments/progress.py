@@ -11,9 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from experiments.pool import Display, Job
 from experiments.presets import PlannedRun
+from ntil.errors import UNEXPECTED
+from ntil.escape import terminal
 
 PLAIN_SECONDS = 60.0  # between two plain progress lines
 
@@ -25,12 +28,12 @@ def last_step(folder: Path) -> int:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 8_192))
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return 0
     for line in reversed(lines):
         try:
             return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
+        except UNEXPECTED:
             continue  # a line that is being written
     return 0
 
@@ -59,6 +62,10 @@ class Tally:
         self._share[job.run.name] = 1.0
         self.done += job.code == 0
         self.failed += job.code != 0
+
+    def end_elsewhere(self, run: PlannedRun) -> None:
+        self._share[run.name] = 1.0
+        self.done += 1
 
     @property
     def elapsed(self) -> float:
@@ -92,14 +99,21 @@ class PlainDisplay:
     def __init__(self, tally: Tally) -> None:
         self.tally, self._next = tally, time.monotonic() + PLAIN_SECONDS
 
+    def waits_for(self, run: PlannedRun) -> None:
+        _say(_waiting(run))
+
+    def done_elsewhere(self, run: PlannedRun) -> None:
+        self.tally.end_elsewhere(run)
+        _say(f"done    {terminal(run.name)}  by another process  [{self.tally}]")
+
     def started(self, job: Job) -> None:
         step = last_step(job.run.folder)
-        _say(f"start   {job.run.name}" + (f"  (resumes after step {step})" if step else ""))
+        _say(f"start   {terminal(job.run.name)}" + (f"  (resumes after step {step})" if step else ""))
 
     def ended(self, job: Job) -> None:
         self.tally.end(job)
         word = "done   " if job.code == 0 else "FAILED "
-        _say(f"{word} {job.run.name}  {clock(time.monotonic() - job.started)}  [{self.tally}]")
+        _say(f"{word} {terminal(job.run.name)}  {clock(time.monotonic() - job.started)}  [{self.tally}]")
 
     def tick(self, running: Sequence[Job]) -> None:
         for job in running:
@@ -107,7 +121,8 @@ class PlainDisplay:
         if running and time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_SECONDS
             steps = ", ".join(
-                f"{job.run.name} {last_step(job.run.folder)}/{job.run.steps or '?'}" for job in running
+                f"{terminal(job.run.name)} {last_step(job.run.folder)}/{job.run.steps or '?'}"
+                for job in running
             )
             _say(f"running {steps}  [{self.tally}]")
 
@@ -123,18 +138,24 @@ class LiveDisplay:
         self._bars: dict[str, TaskID] = {}
         self._all = progress.add_task("", total=1.0, numbers=str(tally))
 
+    def waits_for(self, run: PlannedRun) -> None:
+        self.progress.console.print(Text(_waiting(run)))
+
+    def done_elsewhere(self, run: PlannedRun) -> None:
+        self.tally.end_elsewhere(run)
+        self.progress.console.print(Text(f"done    {terminal(run.name)}  by another process"))
+
     def started(self, job: Job) -> None:
         self._bars[job.run.name] = self.progress.add_task(
-            job.run.name, total=job.run.steps, numbers="starting"
+            terminal(job.run.name), total=job.run.steps, numbers="starting"
         )
 
     def ended(self, job: Job) -> None:
         self.tally.end(job)
         self.progress.remove_task(self._bars.pop(job.run.name))
-        word = "[green]done[/]  " if job.code == 0 else "[red]failed[/]"
-        self.progress.console.print(
-            f"{word} {job.run.name}  {clock(time.monotonic() - job.started)}", highlight=False
-        )
+        word = ("done   ", "green") if job.code == 0 else ("failed ", "red")
+        rest = f" {terminal(job.run.name)}  {clock(time.monotonic() - job.started)}"
+        self.progress.console.print(Text.assemble(word, rest))
 
     def tick(self, running: Sequence[Job]) -> None:
         for job in running:
@@ -159,7 +180,11 @@ def display(runs: Sequence[PlannedRun], skipped: int) -> Iterator[Display]:
     columns = (
         BarColumn(bar_width=16),
         TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True)),
-        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
     )
     with Progress(*columns, console=console, transient=True, expand=True) as progress:
         yield LiveDisplay(tally, progress)
@@ -167,6 +192,10 @@ def display(runs: Sequence[PlannedRun], skipped: int) -> Iterator[Display]:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _waiting(run: PlannedRun) -> str:
+    return f"waiting {terminal(run.name)} is being trained by another process"
 
 
 def _interruption(running: int, again: bool) -> str:

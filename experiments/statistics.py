@@ -35,12 +35,17 @@ class Sums(NamedTuple):
         """Scores with nan for "none" make a mean."""
         if isinstance(scores, Sums):
             return scores
-        return cls(np.nan_to_num(scores), (~np.isnan(scores)).astype(float))
+        return cls(known_or_0(scores), (~np.isnan(scores)).astype(float))
 
     def ratio(self) -> Array:
         """[seeds] the metric of each seed; nan where nothing stands below."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.above.sum(axis=1) / self.below.sum(axis=1))
+
+
+def known_or_0(scores: Array) -> Array:
+    """nan, which is "none", as 0; what is infinite stays so."""
+    return np.where(np.isnan(scores), 0.0, scores)
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,11 @@ class Difference:
 def summarise(values: list[float]) -> Summary:
     if not values:
         return Summary(None, None, 0)
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Summary(float(np.mean(values)), sd, len(values))
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # of values that are not finite neither is the deviation
+        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return Summary(float(np.mean(values)), sd, len(values))
 
 
 def contrast(

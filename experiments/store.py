@@ -7,17 +7,24 @@ errors/<experiment>.csv        a row for each run, split, kind of count and bin 
 gallery/<experiment>.csv       a row for each picture of a prediction in gallery/<experiment>/ (experiments.gallery)
 """
 
-import csv
-import gzip
-import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ntil.errors import UserError
-from ntil.io import atomic_open
-
-Row = dict[str, str]
+from experiments import csv_files
+from experiments.csv_files import (
+    BETTER,
+    COUNT,
+    DIGITS,
+    NAME,
+    NUMBER,
+    RATIO,
+    TEXT,
+    WHOLE,
+    Form,
+    Row,
+    optional,
+)
 
 RUN_COLUMNS = (
     *(
@@ -51,6 +58,34 @@ CURVE_COLUMNS = ("run", "step", "key", "value")
 ERROR_COLUMNS = ("run", "split", "kind", "bin", "count", "right", "confidence")
 GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "text", "error", "picture")
 
+
+def _kind_of_count(row: Row) -> str:
+    """Of errors/: what a share is made from must be there."""
+    if row["kind"] == "calibration" and not (row["bin"] in set("0123456789") and row["confidence"]):
+        return "a row of calibration needs a bin from 0 to 9 and its confidence"
+    if row["kind"] in ("calibration", "place") and not (row["right"] and int(row["count"])):
+        return f"a row of {row['kind']} needs a count above 0 and how many of it are right"
+    return ""
+
+
+RUNS = Form(
+    RUN_COLUMNS,
+    {
+        **dict.fromkeys(("experiment", "run"), NAME),
+        **dict.fromkeys(("task", "model", "loss", "split", "metric"), TEXT),
+        **dict.fromkeys(("steps", "train_count", "parameters"), optional(COUNT)),
+        **dict.fromkeys(("value", "train_seconds"), optional(NUMBER)),
+        **{"seed": WHOLE, "better": BETTER, "count": COUNT, "digits": DIGITS, "ratio": optional(RATIO)},
+    },
+)
+SCORES = Form(SCORE_KEYS, {"run": NAME, "split": TEXT}, others=optional(NUMBER))
+CURVES = Form(CURVE_COLUMNS, {"run": NAME, "step": WHOLE, "value": NUMBER})
+ERRORS = Form(
+    ERROR_COLUMNS,
+    {"run": NAME, "count": COUNT, "right": optional(COUNT), "confidence": optional(NUMBER)},
+    together=_kind_of_count,
+)
+GALLERY = Form(GALLERY_COLUMNS, {"run": NAME, "error": NUMBER})
 
 # Kind of figure (what its file name ends in) → what it shows, in the order to read them.
 OVERVIEW_CAPTION = (
@@ -112,73 +147,58 @@ class Store:
 
     def runs(self, experiment: str | None = None) -> list[Row]:
         """Rows of runs.csv, of one experiment or of all; [] where the file does not exist."""
-        rows = _read(self.runs_path, required=RUN_COLUMNS)
+        rows = csv_files.read(self.runs_path, RUNS)
         return [row for row in rows if experiment in (None, row["experiment"])]
 
     def scores(self, experiment: str) -> list[Row]:
-        return _read(self.scores_path(experiment), required=SCORE_KEYS)
+        return csv_files.read(self.scores_path(experiment), SCORES)
 
     def curves(self, experiment: str) -> list[Row]:
-        return _read(self.curves_path(experiment), required=CURVE_COLUMNS)
+        return csv_files.read(self.curves_path(experiment), CURVES)
 
     def errors(self, experiment: str) -> list[Row]:
-        return _read(self.errors_path(experiment), required=ERROR_COLUMNS)
+        return csv_files.read(self.errors_path(experiment), ERRORS)
 
     def gallery(self, experiment: str) -> list[Row]:
-        return _read(self.gallery_path(experiment), required=GALLERY_COLUMNS)
+        return csv_files.read(self.gallery_path(experiment), GALLERY)
+
+    def repair(self) -> Iterator[str]:
+        """Repair what is damaged, keeping copies; says what was wrong with each file."""
+        yield from csv_files.salvage(self.runs_path, RUNS)
+        for folder, ending, form in (
+            ("scores", "csv.gz", SCORES),
+            ("curves", "csv", CURVES),
+            ("errors", "csv", ERRORS),
+            ("gallery", "csv", GALLERY),
+        ):
+            for path in sorted((self.root / folder).glob(f"*.{ending}")):
+                yield from csv_files.salvage(path, form)
 
     def experiments(self) -> list[str]:
         return sorted({row["experiment"] for row in self.runs()})
 
     def write_runs(self, rows: Iterable[Row]) -> None:
-        _write(self.runs_path, RUN_COLUMNS, sorted(rows, key=_run_order))
+        csv_files.write(self.runs_path, RUN_COLUMNS, sorted(rows, key=_run_order))
 
     def write_scores(self, experiment: str, rows: Sequence[Row]) -> None:
         metrics = sorted({key for row in rows for key in row} - set(SCORE_KEYS))
         ordered = sorted(rows, key=lambda row: tuple(row[key] for key in SCORE_KEYS))
-        _write(self.scores_path(experiment), (*SCORE_KEYS, *metrics), ordered)
+        csv_files.write(self.scores_path(experiment), (*SCORE_KEYS, *metrics), ordered)
 
     def write_curves(self, experiment: str, rows: Iterable[Row]) -> None:
         ordered = sorted(rows, key=lambda row: (row["run"], int(row["step"]), row["key"]))
-        _write(self.curves_path(experiment), CURVE_COLUMNS, ordered)
+        csv_files.write(self.curves_path(experiment), CURVE_COLUMNS, ordered)
 
     def write_errors(self, experiment: str, rows: Iterable[Row]) -> None:
         """Bins stay in the order they come in, which is that of their size or place."""
         ordered = sorted(rows, key=lambda row: (row["run"], row["split"], row["kind"]))
-        _write(self.errors_path(experiment), ERROR_COLUMNS, ordered)
+        csv_files.write(self.errors_path(experiment), ERROR_COLUMNS, ordered)
 
     def write_gallery(self, experiment: str, rows: Iterable[Row]) -> None:
         """The rows stay in order: a loss's worst predictions first."""
-        _write(self.gallery_path(experiment), GALLERY_COLUMNS, rows)
+        csv_files.write(self.gallery_path(experiment), GALLERY_COLUMNS, rows)
 
 
 def _run_order(row: Row) -> tuple[object, ...]:
     names = tuple(row[key] for key in ("experiment", "task", "model", "loss", "overrides"))
     return (*names, int(row["seed"]), row["run"], row["split"], row["metric"])
-
-
-def _read(path: Path, required: Sequence[str]) -> list[Row]:
-    if not path.exists():
-        return []
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}. Delete it and collect again.") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if missing := [column for column in required if column not in (reader.fieldnames or [])]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}. Delete it and collect again.")
-    rows = list(reader)
-    if any(None in row or None in row.values() for row in rows):
-        raise UserError(f"{path} has a line with too few or too many cells. Delete it and collect again.")
-    return rows
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    data = text.getvalue().encode()
-    with atomic_open(path, "wb") as file:
-        file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

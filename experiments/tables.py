@@ -18,7 +18,7 @@ from rich.markdown import Markdown
 from experiments.command import add_experiments, add_results, parser_of
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
-from ntil.errors import guard
+from ntil.errors import guard, run_command
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -51,4 +51,4 @@ def show(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,11 +1,10 @@
 """python -m ntil explain 0.98 1.01 1.98: what each loss says about some predictions of a number."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 
 DESCRIPTION = """\
 Losses for numbers differ in which wrong answer they forgive. This command shows it: a table of every
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     try:
-        from ntil.explain.command import run  # the extras are needed from here on
+        from ntil.explain.command import run
 
         run(options.target, options.predictions, options.tokenizer, options.sure, options.png)
     except ModuleNotFoundError as error:
@@ -80,4 +79,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

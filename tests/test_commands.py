@@ -1,6 +1,9 @@
 """train.py, evaluate.py and predict.py as their users meet them: files, exit codes, messages."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import fixtures
 import numpy as np
 import pytest
 import torch
-from fixtures import SMALL, in_folder, losses, run
+from fixtures import REPOSITORY, SMALL, in_folder, losses, run
 from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
@@ -353,3 +356,34 @@ def test_a_question_may_hold_any_signs(finished: Path, tmp_path: Path) -> None:
         ran = run("predict", f"run={finished}", f"input={tmp_path / 'a.png'}", f"query={query}")
         assert ran.code == 0, ran.err
     refused(run("predict", f"run={finished}"), "nothing to answer")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train.py --help",
+        "evaluate.py --help",
+        "-m data_prep list",
+        "-m data_prep clock --help",
+        "-m ntil explain --help",
+        "-m experiments.launch clock_table --list",
+        "-m experiments.collect --help",
+    ],
+)
+def test_a_reader_that_has_had_enough_ends_a_command_quietly(command: str) -> None:
+    """`| head`: standard output is a pipe that nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, *command.split()],
+            cwd=REPOSITORY,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1, 141)

@@ -108,7 +108,7 @@ def test_every_preset_names_its_own_experiment_and_real_choices(name: str) -> No
     )  # or a choice that all runs share
     assert table.baseline in str(axis).split(",")
     assert set(table.metrics) <= set(task.metrics)
-    assert set(table.splits) <= {*cfg.evaluation.splits, *cfg.evaluation.optional_splits}
+    assert set(table.splits) <= {*(cfg.evaluation.splits or ["test"]), *cfg.evaluation.optional_splits}
     if table.get("published") is not None:
         assert table.published in OmegaConf.load(CONF / "published.yaml")
 

@@ -10,12 +10,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.sources import lines, read_text, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 from ntil.numbers.text import parse_number
 
-VERSION = 1  # raise it whenever the same config gives other records
+VERSION = 2  # raise it whenever the same config gives other records
 FILE = "math401.json"
 HOME = "https://github.com/GanjinZero/math401-llm"
 GROUP = 25  # rows of a group
@@ -40,7 +41,10 @@ def plan(config: Math401Config) -> Plan:
     path = Path(config.raw) / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing. Its owners publish it at {HOME}")
-    results = [_record(number, line) for number, line in _lines(path)]
+    text = read_text(path)
+    if text is None:
+        raise UserError(f"{path} holds no text.")
+    results = [_record(number, line) for number, (_, line) in enumerate(lines(text))]
     return Plan(
         jobs=[result for result in results if isinstance(result, Example)],
         make=Made,
@@ -54,22 +58,18 @@ def group(number: int) -> str:
     return "euler" if number == 0 else f"{(number - 1) // GROUP + 1:02d}"
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error}).") from None
-    return list(enumerate(line for line in text.splitlines() if line.strip()))
-
-
 def _record(number: int, line: str) -> Example | Skipped:
     where = f"row {number + 1}"
     try:
         row = json.loads(line)
-        query, answer = row["query"], row["response"]
-    except (ValueError, KeyError, TypeError) as error:
-        return Skipped(where, f"not a row with query and response ({type(error).__name__})")
-    if not isinstance(query, str) or parse_number(str(answer)) is None:
-        return Skipped(where, f"the response {answer!r} is not a number")
+    except (ValueError, RecursionError):
+        return Skipped(where, "it is not JSON")
+    if not isinstance(row, dict) or not {"query", "response"} <= row.keys():
+        return Skipped(where, "it has no query and response")
+    query, answer = row["query"], row["response"]
+    if not isinstance(query, str) or not query.strip() or shown(query) != query:
+        return Skipped(shown(f"{where} ({query!r})"), "its query is not text")
+    if isinstance(answer, bool) or parse_number(str(answer)) is None:
+        return Skipped(shown(f"{where} ({answer!r})"), "its response is not a number")
     target, meta = {"answer": str(answer).strip()}, {"group": group(number)}
     return Example(id=f"test-{number:03d}", split="test", query=query, target=target, meta=meta)

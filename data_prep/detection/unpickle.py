@@ -7,7 +7,7 @@ here every name is refused, and with it all that a pickle could do: calls, objec
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ntil.errors import UserError
 
@@ -16,7 +16,13 @@ class _Refused(pickle.UnpicklingError):
     """The message says what was asked for."""
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle._Unpickler):
+    """Python's own twin of the one in C, which a few bytes can ask for gigabytes (a memo of any size)."""
+
+    dispatch: ClassVar = {
+        code: do for code, do in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         raise _Refused(f"it asks for {module}.{name}")
 

@@ -2,22 +2,33 @@
 
 <raw>/Annotations/<name>.xml     <object><name>…</name><bndbox><xmin>…<ymin>…<xmax>…<ymax>…</bndbox></object>
 <raw>/JPEGImages/<name>.jpg      <raw>/ImageSets/Main/<split>.txt
+
+Where there is no <name>.jpg, the picture of that name with another ending is taken, or the one that <filename> states.
+`difficult` objects are regions to ignore, as in VOC's own evaluation: in mode=all an answer may hold them or not, and the
+other modes do not ask for their category.
 """
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 from xml.etree import ElementTree
 
-from data_prep.detection.records import MODES, Asked, Box, PixelSize, expressions, plan_of
+from data_prep.detection.objects import MODES, Box, Objects, expressions
+from data_prep.detection.records import Asked, PixelSize, locate, pictures_below, plan_of
+from data_prep.detection.values import pixels, size, text, yes
 from data_prep.schema import Within
+from data_prep.sources import Folder, lines, read_text
 from data_prep.writer import Plan, Skipped
 from data_prep.xml_files import read_xml
+from ntil.data.pictures import SUFFIXES
 from ntil.errors import UserError, did_you_mean
 from ntil.io import inside
 
-VERSION = 1  # raise it whenever the same config gives other records
+VERSION = 2  # raise it whenever the same config gives other records
+PICTURES = "JPEGImages"
 
 
 @dataclass(frozen=True)
@@ -44,59 +55,102 @@ class VocConfig:
 
 
 def plan(config: VocConfig) -> Plan:
-    raw = Path(config.raw)
+    folder = pictures_below(config.raw, PICTURES, config.home)
     asked: list[Asked] = []
     skipped: list[Skipped] = []
-    for split, listed in config.splits_from.items():
-        for name in _names(config, raw / "ImageSets" / "Main" / f"{listed}.txt"):
-            objects = list(_objects(raw, name, skipped))
-            found = expressions(objects, config.mode, config.only, config.names)
-            if objects and not found:
-                skipped.append(Skipped(name, f"no category that mode={config.mode} can ask for"))
-            for number, (query, boxes, category) in enumerate(found):
-                image = f"JPEGImages/{name}.jpg"
-                asked.append(
-                    Asked(f"{split}-{name}-{number}", split, image, query, boxes, {"category": category})
+    listed = {split: _names(config, listed) for split, listed in config.splits_from.items()}
+    known = {name for names in listed.values() for name in names}
+    for split, names in listed.items():
+        skipped += [Skipped(name, "listed twice") for name, times in Counter(names).items() if times > 1]
+        for name in dict.fromkeys(names):
+            root = _annotation(Path(config.raw), name)
+            if isinstance(root, str):
+                skipped.append(Skipped(name, root))
+                continue
+            found = expressions(_objects(root, name, skipped), config.mode, config.only, config.names)
+            image = found if isinstance(found, str) else _picture(folder, root, name, known)
+            if isinstance(found, str) or isinstance(image, str):
+                skipped.append(Skipped(name, str(image)))
+                continue
+            asked += [
+                Asked(
+                    id=f"{split}-{name}-{number}",
+                    split=split,
+                    folder=PICTURES,
+                    image=str(image),
+                    query=one.query,
+                    boxes=one.boxes,
+                    meta={"category": one.category},
+                    ignored=one.ignored,
+                    stated=size(root.findtext("size/width"), root.findtext("size/height")),
                 )
+                for number, one in enumerate(found)
+            ]
     return plan_of(config.raw, config.size, asked, skipped, config.copies, config.seed)
 
 
-def _names(config: VocConfig, path: Path) -> list[str]:
-    if not path.is_file():
+def _names(config: VocConfig, listed: str) -> list[str]:
+    """The names of a list. Lists by category carry a second column, −1 where the category is not in the picture."""
+    raw = Path(config.raw)
+    path = raw / "ImageSets" / "Main" / f"{listed}.txt"
+    written = read_text(path) if path.is_file() else None
+    if written is None:
         raise UserError(f"{path} is missing. The owners of {config.name} publish it at {config.home}")
-    # Lists by category carry a second column, −1 where the category is not in the picture.
-    return [line.split()[0] for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [_name(raw, line.strip()) for _, line in lines(written)]
 
 
-def _objects(raw: Path, name: str, skipped: list[Skipped]) -> Iterator[tuple[str, Box]]:
+def _name(raw: Path, line: str) -> str:
+    """The name in a line: the line itself, or what stands before a second column or an ending, where that is annotated."""
+    forms = [line, re.sub(r"\s+-?[01]$", "", line)]
+    forms += [form.rpartition(".")[0] for form in forms if PurePosixPath(form).suffix.lower() in SUFFIXES]
+    return next((form for form in forms if not isinstance(_path(raw, form), str)), forms[1])
+
+
+def _path(raw: Path, name: str) -> Path | str:
+    """The file of an annotation, or why there is none."""
     try:
-        path = inside(raw, f"Annotations/{name}.xml")
+        path = inside((raw / "Annotations").resolve(), f"{name}.xml")
+        return path if path.is_file() else "its annotation is missing"
     except UserError:
-        skipped.append(Skipped(name, "its name leads outside the folder"))
-        return
-    root = read_xml(path) if path.is_file() else "its annotation is missing"
-    if isinstance(root, str):
-        skipped.append(Skipped(name, root))
-        return
-    count = 0
+        return "its name leads outside the folder"
+    except (OSError, ValueError):  # no file could have this name
+        return "its annotation is missing"
+
+
+def _annotation(raw: Path, name: str) -> ElementTree.Element | str:
+    path = _path(raw, name)
+    return path if isinstance(path, str) else read_xml(path)
+
+
+def _picture(
+    folder: Folder, root: ElementTree.Element, name: str, known: Collection[str]
+) -> PurePosixPath | str:
+    """The picture under the annotation's own name, or under the one it states, unless that is another annotation's."""
+    place = locate(folder, f"{name}.jpg")
+    stated = (root.findtext("filename") or "").strip().replace("\\", "/").rpartition("/")[2]
+    if isinstance(place, PurePosixPath) or not stated:
+        return place
+    other = locate(folder, stated)
+    return other if isinstance(other, PurePosixPath) and str(other.with_suffix("")) not in known else place
+
+
+def _objects(root: ElementTree.Element, name: str, skipped: list[Skipped]) -> Objects:
+    found = Objects()
     for number, element in enumerate(root.iter("object"), start=1):
-        category, box = (element.findtext("name") or "").strip(), _box(element)
-        if not category or box is None:
-            skipped.append(Skipped(f"{name}, object {number}", "without a name or a box with an area"))
-            continue
-        count += 1
-        yield category, box
-    if not count:
-        skipped.append(Skipped(name, "no usable object"))
+        category = text(element.findtext("name"))
+        why = "without a name"
+        if category is not None:
+            why = found.add(category, _edges(element), ignored=yes(element.findtext("difficult")))
+        if why:
+            skipped.append(Skipped(f"{name}, object {number}", why))
+    return found
 
 
-def _box(element: ElementTree.Element) -> Box | None:
+def _edges(element: ElementTree.Element) -> Box | None:
     """Corners in either order; VOC counts pixels from 1 and includes both ends, which we leave as it stands."""
-    try:
-        x1, y1, x2, y2 = (
-            float(element.findtext(f"bndbox/{edge}") or "") for edge in ("xmin", "ymin", "xmax", "ymax")
-        )
-    except ValueError:
+    values = [pixels(element.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")]
+    known = [value for value in values if value is not None]
+    if len(known) != 4:
         return None
-    box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    return box if all(abs(edge) < 1e6 for edge in box) and box[0] < box[2] and box[1] < box[3] else None
+    x1, y1, x2, y2 = known
+    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)

@@ -15,7 +15,6 @@ Memory is the peak beyond the inputs, each contestant in a process of its own.
 import argparse
 import itertools
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from rich.progress import Progress
 from experiments.bench import figure, linear, losses, scaling, share, step
 from experiments.bench.lineup import Setting
 from experiments.bench.measure import write_rows
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 
 PARTS = ("losses", "scaling", "linear", "step", "share", "figure")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -114,4 +113,4 @@ def _with_bar(total: int, measure: Callable[[Callable[[], None]], list[dict[str,
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -15,6 +15,7 @@ from experiments.curves import STYLE, save
 from experiments.errors.analysis import Analysis, Calibration, RowErrors, Shares
 from experiments.grids import number
 from experiments.labels import colours, label, ordered
+from ntil.escape import drawn
 
 WIDTH, WIDE = 3.4, 5.4  # inches of a histogram: half a page of text; with many rows side by side
 MANY = 5  # rows from which a histogram is wide
@@ -51,7 +52,7 @@ def draw_errors(stem: Path, found: Analysis, order: Sequence[str]) -> list[Path]
                 _bars(axis, {row.value: row.places for row in rows}, _shown_places(found, every), choices)
                 _name(axis, _title(rows, group), "place in the answer", "share of digits wrong")
         figure.legend(
-            handles=[Patch(color=paint, label=label(choice)) for choice, paint in choices.items()],
+            handles=[Patch(color=paint, label=drawn(label(choice))) for choice, paint in choices.items()],
             loc="outside upper left",
             ncols=6 if across == 2 else 4,
             frameon=False,
@@ -121,7 +122,7 @@ def _bars(
                 markeredgecolor="black",
                 markeredgewidth=0.3,
             )
-    axis.set_xticks(range(len(names)), names)
+    axis.set_xticks(range(len(names)), [drawn(name) for name in names])
     axis.tick_params(axis="x", length=0)
     axis.set_xlim(-0.6, len(names) - 0.4)
     axis.set_ylim(bottom=0)
@@ -153,7 +154,7 @@ def _reliability(axis: Axes, calibrations: Mapping[str, Calibration], choices: M
 def _beside(axis: Axes, line: int, text: str, paint: str) -> None:
     """A line of text at the right of the panel, where no point can lie under it."""
     axis.annotate(
-        text,
+        drawn(text),
         (1.0, 1.0),
         xycoords="axes fraction",
         xytext=(5, -10 * line),  # points
@@ -183,8 +184,8 @@ def _title(rows: Sequence[RowErrors], group: str) -> str:
 
 
 def _name(axis: Axes, title: str, abscissa: str, ordinate: str) -> None:
-    axis.set_title(title, loc="left")
-    axis.set_xlabel(abscissa)
+    axis.set_title(drawn(title), loc="left")
+    axis.set_xlabel(drawn(abscissa))
     axis.set_ylabel(ordinate)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_axisbelow(True)

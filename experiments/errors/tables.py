@@ -10,6 +10,7 @@ from experiments.grids import MISSING, Cell, Grid, number, summary_text
 from experiments.labels import label
 from experiments.render import generated, markdown_grid, markdown_list, plain
 from experiments.statistics import Summary
+from ntil.escape import markdown
 
 DIGITS = 3
 CSV_COLUMNS = (
@@ -59,8 +60,10 @@ def error_sentences(found: Analysis) -> list[str]:
 
 def error_markdown(table: Comparison, found: Analysis) -> str:
     title = f"{table.title}: errors and calibration"
-    parts = [generated(table), f"# {title}"]
-    parts += [f"**{grid.title}**\n\n{markdown_grid(grid)}" for grid in error_grids(table, found)]
+    parts = [generated(table), f"# {markdown(title, keep='_')}"]
+    parts += [
+        f"**{markdown(grid.title, keep='_')}**\n\n{markdown_grid(grid)}" for grid in error_grids(table, found)
+    ]
     return "\n\n".join([*parts, markdown_list(error_sentences(found))]) + "\n"
 
 

@@ -8,7 +8,6 @@ The page needs no server and no network. It shows the figures and pictures that 
 `python -m experiments.plots`.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from experiments.report.pictures import overview_figure
 from experiments.settings import settings
 from experiments.store import Store
 from experiments.tabulate import chosen, tabulate
-from ntil.errors import guard
+from ntil.errors import guard, run_command
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
@@ -45,4 +44,4 @@ def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

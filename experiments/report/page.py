@@ -1,15 +1,17 @@
-"""The page from its parts. Jinja escapes whatever comes from data; only our own style and script go in as they are."""
+"""The page from its parts. All that comes from data is escaped; only our own style and script go in as they are."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from experiments.labels import difference_label, label
 from experiments.report.content import GLANCED, Glance, Section
 from experiments.report.pictures import Figure
 from experiments.report.scores import sort_value
 from experiments.settings import LOSSES
+from ntil.escape import html
 
 PAGE = "index.html"
 HERE = Path(__file__).parent
@@ -18,7 +20,8 @@ HERE = Path(__file__).parent
 def render(found: Sequence[Section], glances: Sequence[Glance], overview: Figure | None = None) -> str:
     jinja = Environment(
         loader=FileSystemLoader(HERE),
-        autoescape=True,
+        autoescape=True,  # of what `finalize` leaves
+        finalize=lambda value: value if isinstance(value, Markup) else Markup(html(value)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

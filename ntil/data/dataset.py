@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ntil.data.example import Example
+from ntil.data.pictures import open_image
 from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.io import inside
@@ -26,30 +26,14 @@ class Encoder(Protocol):
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]: ...
 
 
-def open_image(path: str | Path) -> Image.Image:
-    """An image as upright RGB, transparency on white; UserError where Pillow cannot read it."""
+def picture_of(example: Example, root: Path) -> Image.Image | None:
+    """A record's picture, None where it has none; UserError with the record and the file where it cannot be read."""
+    if example.image is None:
+        return None
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would clip instead of scaling
-                image = _to_eight_bits(image)
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except Image.DecompressionBombError:
-        raise UserError(f"{path} is too large an image to open safely.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as an image: {error}.") from None
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """A deep grey image stretched from its own darkest and brightest value to 0 … 255."""
-    values = np.asarray(image, dtype=np.float64)
-    low, high = values.min(), values.max()
-    return Image.fromarray(((values - low) * (255.0 / ((high - low) or 1.0))).round().astype(np.uint8))
+        return open_image(inside(root, example.image))
+    except UserError as error:
+        raise UserError(f"record {example.id!r}: {error}") from None
 
 
 class EncodedDataset(Dataset[dict[str, Tensor]]):
@@ -71,7 +55,7 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
         if self._cache is not None and index in self._cache:
             return self._cache[index]
         example = self.examples[index]
-        image = open_image(inside(self.root, example.image)) if example.image is not None else None
+        image = picture_of(example, self.root)
         encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
         if self._cache is not None:
             self._cache[index] = encoded

@@ -4,7 +4,7 @@ Both go through the task's parser and scores like a model's answers. A result is
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ntil.data.example import Example
 from ntil.data.task import Item, Task, aggregate
@@ -20,6 +20,13 @@ def baselines(
     constant = [task.constant(train)] * len(examples)
     drawn = [task.answer(draw.choice(train)) for _ in examples]
     return {"constant": _score(task, examples, constant), "random": _score(task, examples, drawn)}
+
+
+def ceiling(
+    task: Task, examples: Sequence[Example], written: Callable[[Example], str] | None = None
+) -> dict[str, float | None]:
+    """Metrics of the true answers, as far as they can be written. written: the text of one, by default `task.answer`."""
+    return _score(task, examples, [(written or task.answer)(example) for example in examples])
 
 
 def _score(task: Task, examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import math
 import random
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example
 from ntil.data.task import Task
-from ntil.io import atomic_open, inside
+from ntil.escape import visible
+from ntil.io import atomic_open
 
 COLUMNS, ROWS = 4, 4  # pictures in each half
 LONGEST = 12  # letters of an answer above its picture
@@ -22,9 +24,33 @@ RIGHT, WRONG = "#00795a", "#b34700"
 
 
 def draw_predictions(
-    task: Task, data: Path, examples: list[Example], rows: list[dict[str, Any]], path: Path
+    task: Task,
+    data: Path,
+    examples: list[Example],
+    rows: list[dict[str, Any]],
+    path: Path,
+    report: Callable[[str], None] = print,
 ) -> None:
-    """Write a PNG with the worst and with random predictions, the task's drawing over each, or the question in words."""
+    """Write a PNG with the worst and with random predictions, the task's drawing over each, or the question in words.
+
+    What cannot be drawn is reported and left out: no picture is worth an evaluation.
+    """
+    try:
+        _draw(task, data, examples, rows, path, report)
+    except Exception as error:  # noqa: BLE001  (fonts, memory, a full disk)
+        report(f"warning: {path} could not be drawn: {type(error).__name__}: {error}")
+    finally:
+        plt.close("all")
+
+
+def _draw(
+    task: Task,
+    data: Path,
+    examples: list[Example],
+    rows: list[dict[str, Any]],
+    path: Path,
+    report: Callable[[str], None],
+) -> None:
     order = sorted(range(len(rows)), key=lambda i: -task.error(rows[i]["scores"]))
     half = COLUMNS * ROWS
     sample = random.Random(0).sample(range(len(rows)), min(half, len(rows)))
@@ -36,10 +62,12 @@ def draw_predictions(
         for axis in axes:
             axis.axis("off")
         for axis, i in zip(axes, chosen, strict=False):
-            _draw_one(axis, task, data, examples[i], rows[i])
+            try:
+                _draw_one(axis, task, data, examples[i], rows[i])
+            except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)
+                report(f"warning: {examples[i].id} could not be drawn: {type(error).__name__}: {error}")
     with atomic_open(path, "wb") as file:
         figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
 
 
 def _title(truth: str, said: str, query: str | None) -> str:
@@ -50,17 +78,19 @@ def _title(truth: str, said: str, query: str | None) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
+    text = visible(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _wrapped(text: str) -> str:
     """At most four lines of a picture's width."""
-    return textwrap.fill(text, 22, max_lines=4, placeholder=" …")
+    return textwrap.fill(visible(text), 22, max_lines=4, placeholder=" …")
 
 
 def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:
-    if example.image is not None:
-        axis.imshow(task.draw(open_image(inside(data, example.image)), task.parse(row["text"]), example))
+    picture = picture_of(example, data)
+    if picture is not None:
+        axis.imshow(task.draw(picture, task.parse(row["text"]), example))
     else:
         axis.text(
             0.5, 0.5, _wrapped(example.query or ""), ha="center", va="center", fontsize=9, parse_math=False

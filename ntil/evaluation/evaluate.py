@@ -1,25 +1,28 @@
 """generate → predictions.jsonl → score → metrics: the same for every task and at any time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from omegaconf import DictConfig
 from rich.progress import track
 from transformers import PreTrainedModel
 
-from ntil.data.dataset import open_image
+from ntil.data.contract import check_contract
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Item, Task, aggregate
-from ntil.errors import UserError, did_you_mean
-from ntil.evaluation.baselines import baselines
+from ntil.errors import SpellingError, UserError
+from ntil.evaluation.baselines import baselines, ceiling
 from ntil.evaluation.draw import draw_predictions
-from ntil.evaluation.generate import Question, batches, generate
+from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
-from ntil.io import inside, read_json, write_jsonl
+from ntil.evaluation.splits import splits_to_score
+from ntil.io import read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
@@ -54,32 +57,54 @@ def score_examples(
     spans = list(batches(len(examples), batch_size))
     for span in track(spans, description=progress) if progress else spans:
         chunk = [examples[i] for i in span]
-        questions = [
-            Question(task.prompt(e), open_image(inside(data, e.image)) if e.image is not None else None)
-            for e in chunk
-        ]
-        for example, said in zip(
-            chunk, generate(model, adapter, questions, task.max_new_tokens, pattern), strict=True
-        ):
-            parsed = task.parse(said.text)
+        questions = [_question(adapter, task, data, example) for example in chunk]
+        asked = [question for question in questions if isinstance(question, Question)]
+        said = iter(generate(model, adapter, asked, task.max_new_tokens, pattern) if asked else [])
+        for example, question in zip(chunk, questions, strict=True):
+            answer = next(said) if isinstance(question, Question) else Generated("", [], [])
+            parsed = task.parse(answer.text) if isinstance(question, Question) else None
             item = Item(example, parsed, task.score(parsed, example))
             items.append(item)
             rows.append(
                 {
                     "split": example.split,
                     "id": example.id,
-                    "text": said.text,
+                    "text": answer.text,
                     "answer": task.answer(example),
                     "parsed": None if parsed is None else str(parsed),
                     "scores": item.scores,
-                    "tokens": said.tokens,
+                    "tokens": answer.tokens,
                     "probabilities": [
-                        p if isfinite(p) else None for p in said.probabilities
+                        p if isfinite(p) else None for p in answer.probabilities
                     ],  # of a diverged model
                     "meta": example.meta,
+                    **({} if isinstance(question, Question) else {"unanswered": question}),
                 }
             )
     return Scored(rows, items, aggregate(task, items))
+
+
+def _question(adapter: Adapter, task: Task, data: Path, example: Example) -> Question | str:
+    """What is put to the model, or why it cannot be asked: then the item counts as unanswered, which is wrong."""
+    prompt = task.prompt(example)
+    try:
+        adapter.question_ids(prompt)
+    except SpellingError as error:
+        return str(error)
+    return Question(prompt, picture_of(example, data))
+
+
+def true_answers(adapter: Adapter, task: Task, examples: Sequence[Example]) -> dict[str, float | None]:
+    """Metrics of the true answers as this model can write them: in its tokens, and no more than `task.max_new_tokens`."""
+
+    def written(example: Example) -> str:
+        try:
+            ids = adapter.answer_ids(task.answer(example))
+        except SpellingError:
+            return ""
+        return adapter.decode(torch.tensor(ids[: task.max_new_tokens]))
+
+    return ceiling(task, examples, written)
 
 
 def evaluate(
@@ -94,25 +119,20 @@ def evaluate(
     """Score the splits that `cfg` (conf/evaluation) names.
 
     Writes predictions.jsonl and pictures into `folder`; returns what metrics.json holds: for each split its metrics with
-    bootstrap intervals, the same by group, and what a constant and a random answer would have scored.
+    bootstrap intervals, the same by group, and what a constant answer, a random one and the true one would have scored.
     """
     start = time.perf_counter()
     settings = load_settings(EvaluationSettings, cfg, "evaluation")
     counts = read_manifest(data)["counts"]
-    for split in settings.splits:
-        if split not in counts:
-            raise UserError(
-                f"{data} has no split {split!r}.{did_you_mean(split, counts)} It has {', '.join(counts)}."
-            )
-    wanted = [
-        *settings.splits,
-        *(s for s in settings.optional_splits if s in counts and s not in settings.splits),
-    ]
+    asked = {
+        split: read_examples(data, split, settings.limit) for split in splits_to_score(settings, counts, data)
+    }
+    for examples in asked.values():
+        check_contract(task, examples[0])
     train = read_examples(data, "train") if "train" in counts else []
-    rows: list[dict[str, Any]] = []
+    predicted: dict[str, list[dict[str, Any]]] = {}
     splits: dict[str, Any] = {}
-    for split in wanted:
-        examples = read_examples(data, split, settings.limit)
+    for split, examples in asked.items():
         scored = score_examples(
             model,
             adapter,
@@ -123,20 +143,32 @@ def evaluate(
             progress=f"evaluating {split}",
             constrained=settings.constrained,
         )
-        rows += scored.rows
+        predicted[split] = scored.rows
+        unanswered = [row for row in scored.rows if "unanswered" in row]
         splits[split] = {
             "count": len(examples),
             "metrics": scored.metrics,
             "intervals": intervals(task, scored.items),
             "groups": by_group(task, scored.items),
-            "baselines": baselines(task, train, examples) if train else {},
+            "baselines": {
+                **(baselines(task, train, examples) if train else {}),
+                "true": true_answers(adapter, task, examples),
+            },
+            "unanswered": len(unanswered),
         }
         report(f"{split} ({len(examples)}): {summary(task, scored.metrics)}")
         for name, metrics in splits[split]["baselines"].items():
             report(f"  a {name} answer: {summary(task, metrics)}")
-        if settings.pictures:
-            draw_predictions(task, data, examples, scored.rows, folder / f"predictions_{split}.png")
-    write_jsonl(folder / "predictions.jsonl", rows)
+        if unanswered:
+            first = unanswered[0]
+            report(
+                f"  {len(unanswered)} of {len(examples)} could not be asked and count as wrong; {first['id']}: "
+                f"{first['unanswered']}"
+            )
+    write_jsonl(folder / "predictions.jsonl", [row for rows in predicted.values() for row in rows])
+    if settings.pictures:  # after the predictions, so that no drawing can cost them
+        for split, rows in predicted.items():
+            draw_predictions(task, data, asked[split], rows, folder / f"predictions_{split}.png", report)
     timing = {"evaluate_seconds": time.perf_counter() - start}
     if (folder / "timing.json").exists():
         timing |= read_json(folder / "timing.json")

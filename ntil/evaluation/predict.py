@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ntil.data.dataset import open_image
 from ntil.data.example import Example
+from ntil.data.pictures import SUFFIXES, open_image
 from ntil.errors import UserError
 from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.trained import Trained
 from ntil.io import atomic_open
 
-SUFFIXES = frozenset(Image.registered_extensions())
 COLUMNS = 6  # pictures in a row of the drawing
 
 

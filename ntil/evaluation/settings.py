@@ -9,7 +9,9 @@ from ntil.settings import at_least
 class EvaluationSettings:
     """Schema of the evaluation config; unknown keys are refused."""
 
-    splits: list[str]  # scored; the data set must have them
+    splits: (
+        list[str] | None
+    )  # scored; null: test, or all but train and val where the set has none of that name
     optional_splits: list[str]  # scored where the data set has them
     pictures: bool  # write predictions_<split>.png
     constrained: bool = False  # only answers in the task's format can be written

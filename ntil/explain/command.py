@@ -1,17 +1,16 @@
-"""The command: texts in, a table on the console and a picture in a file out."""
+"""The command: texts in, a table on the console and a picture in a file out. The losses need torch alone; so does the table,
+which rich draws where it is installed, and the picture needs matplotlib."""
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from ntil.errors import UserError
-from ntil.explain.curves import candidates
-from ntil.explain.picture import draw
-from ntil.explain.report import make_report
-from ntil.explain.table import legend, tables
+from ntil.explain.curves import Candidates, candidates
+from ntil.explain.report import Report, make_report
 from ntil.explain.tokens import Tokens
-from ntil.explain.words import findings, ordinal, setting
+from ntil.explain.words import ordinal
 
 PUBLISHED = (
     "NTIL's terms are published (ACL 2025). How it reads a point, and its weights, are the released code's and not "
@@ -25,21 +24,17 @@ def run(target: str, predictions: Sequence[str], tokenizer: Path | None, sure: f
         raise UserError(f"--png {png} must end in .png, the only format that is drawn.")
     tokens = Tokens.characters() if tokenizer is None else Tokens.load(tokenizer)
     report = make_report(target, predictions, tokens, sure)
-    console = Console(highlight=False)
-    console.print(setting(report))
-    console.print()
-    shown_tables, explained = tables(report, console.width)
-    for table in shown_tables:
-        console.print(table, "")
-    for sentence in findings(report):
-        console.print(f"• {sentence}")
-    if not explained:
-        console.print("\nWhat the rows measure", style="bold")
-        console.print(legend(report))
-    console.print(f"\n{PUBLISHED}", style="dim")
+    if _installed("rich"):
+        from ntil.explain.table import show_report
+    else:
+        from ntil.explain.plain import show_report
+    show_report(report, PUBLISHED)
     shown = candidates(report)
     if isinstance(shown, str):
-        console.print(f"No picture: {shown}.")
+        print(textwrap.fill(f"No picture: {shown}.", shutil.get_terminal_size().columns))
+        return
+    if not _installed("matplotlib"):
+        print("No picture: it needs matplotlib (pip install 'ntil[train]').")
         return
     draw(report, shown, png)
     which = (
@@ -47,4 +42,19 @@ def run(target: str, predictions: Sequence[str], tokenizer: Path | None, sure: f
         if shown.every == 1
         else f"{len(shown.values):,} (every {ordinal(shown.every)})"
     )
-    console.print(f"Picture of every loss over {which} predictions: {png}", soft_wrap=True)
+    print(f"Picture of every loss over {which} predictions: {png}")
+
+
+def draw(report: Report, shown: Candidates, png: Path) -> None:
+    """`ntil.explain.picture.draw`, which needs matplotlib."""
+    from ntil.explain import picture
+
+    picture.draw(report, shown, png)
+
+
+def _installed(package: str) -> bool:
+    try:
+        __import__(package)
+    except ImportError:
+        return False
+    return True

@@ -36,13 +36,14 @@ def candidates(report: Report) -> Candidates | str:
     if target.value is None or len(tokens.numbers(target.ids, "decimal")) != 1:
         return f"the losses do not read {target.text!r} as one number, so there is no axis to draw it on"
     spans, tables = tokens.spans(target.ids, "decimal"), tokens.vocab.tables
+    marks = torch.stack([tables.starts, tables.opens, tables.closes], -1)
     choices = []
     for t, token in enumerate(target.ids):
         group = tokens.vocab.groups[int(spans.group[0, t])] if spans.width[0, t] else None
         alike = (
             []
             if group is None
-            else group.token_ids[tables.starts[group.token_ids] == tables.starts[token]].tolist()
+            else group.token_ids[(marks[group.token_ids] == marks[token]).all(-1)].tolist()
         )
         choices.append(alike or [token])
     digits = int(spans.width.sum())

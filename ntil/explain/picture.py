@@ -14,7 +14,7 @@ from ntil.errors import UserError
 from ntil.explain.curves import Candidates, curves
 from ntil.explain.lineup import CE, Contestant
 from ntil.explain.report import Report
-from ntil.explain.table import MARKS, favoured
+from ntil.explain.rows import MARKS, favoured
 from ntil.explain.words import ordinal
 from ntil.io import atomic_open
 
@@ -53,8 +53,8 @@ def draw(report: Report, shown: Candidates, png: Path) -> None:
     try:
         with atomic_open(png, "wb") as file:
             figure.savefig(file, format="png", dpi=DPI)
-    except OSError as error:
-        raise UserError(f"cannot write {png}: {error.strerror}. Name another file with --png.") from None
+    except UserError as error:
+        raise UserError(f"{error} --png names another file.") from None
     finally:
         plt.close(figure)
 

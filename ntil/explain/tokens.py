@@ -119,7 +119,10 @@ class Alphabet:
         kept = sorted({*numbers, *itertools.chain.from_iterable(texts)})
         others = full.size - len(kept)
         names = [_name(full, i) for i in kept] + [""] * (others > 0)
-        self.vocab = NumberVocab.from_texts(names)
+        opens, closes = (
+            {k for k, i in enumerate(kept) if table[i]} for table in (full.tables.opens, full.tables.closes)
+        )
+        self.vocab = NumberVocab(enumerate(names), len(names), opens=opens, closes=closes)
         self._index = {token: i for i, token in enumerate(kept)}
         self._idle = torch.zeros(len(names), dtype=torch.float64)
         if others:

@@ -7,43 +7,63 @@ class NumberTrainer(ntil.integrations.NumberLossMixin, Trainer): ...
 NumberTrainer(model, args, train_dataset=…, number_loss=full)
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ntil.errors import UserError
+from ntil.integrations.alignment import aligned, decoder_inputs, shifts_labels
 from ntil.losses import CrossEntropy, LossParts, WithCrossEntropy
 
 FullLoss = CrossEntropy | WithCrossEntropy
+LABEL_WEIGHTS = "label_weights"  # in a batch, beside "labels"
 
 
 def hf_loss(
-    full: FullLoss, accumulation_steps: int | None = None, shift: bool = True
+    full: FullLoss, accumulation_steps: int | None = None, shift: bool | None = None
 ) -> Callable[..., Tensor]:
     """A function for Trainer's `compute_loss_func`: (outputs, labels, num_items_in_batch=None) → loss.
 
-    Labels are those that the model gets: position t is compared with label t + 1. shift=False compares it with label t
-    (encoder-decoder models). The Trainer does not divide what this function returns: a micro-batch counts by its share
-    of the step's supervised tokens, `num_items_in_batch`, as the Trainer's own cross-entropy does. So cross-entropy is
-    the mean over the step's tokens however they are split, and the number loss too is that of the one large batch
-    where the samples are equally long (with balance="none"; "ce_ratio" takes its ratio in each micro-batch).
+    Labels are those that the model gets: position t is compared with label t + 1, or with label t where the outputs are an
+    encoder-decoder's or a masked language model's. `shift` says it where that is not to be read from them. The Trainer does
+    not divide what this function returns: a micro-batch counts by its share of the step's supervised tokens,
+    `num_items_in_batch`, as the Trainer's own cross-entropy does. So cross-entropy is the mean over the step's tokens
+    however they are split, and the number loss too is that of the one large batch where the samples are equally long (with
+    balance="none"; "ce_ratio" takes its ratio in each micro-batch).
 
     accumulation_steps: micro-batches in a step, over all processes. Says that micro-batches have equal numbers of
     samples, which makes the number loss with balance="none" a mean over samples of any length, and divides the whole
     where a loop passes no `num_items_in_batch`. `NumberLossMixin` needs no such number.
+
+    A loop of one's own may give label_weights=… [B, T], one for each of the labels; the stock Trainer passes none, and
+    `NumberLossMixin` takes them from the batch.
+
+    Raises UserError in a Trainer whose settings would be passed over in silence: `label_smoothing_factor`, and TRL's
+    loss in chunks, which has no logits.
     """
     if accumulation_steps is not None and accumulation_steps < 1:
         raise ValueError(f"accumulation_steps must be at least 1, not {accumulation_steps}.")
 
-    def compute(outputs: Any, labels: Tensor | None, num_items_in_batch: Any = None) -> Tensor:
-        logits, labels = aligned(outputs, labels, shift)
+    def compute(
+        outputs: Any,
+        labels: Tensor | None,
+        num_items_in_batch: Any = None,
+        *,
+        label_weights: Tensor | None = None,
+    ) -> Tensor:
+        if not torch.compiler.is_compiling():
+            # The Trainer tells a loss function nothing of its settings, so they are looked up where it is called.
+            _check_settings(getattr(sys._getframe(1).f_locals.get("self"), "args", None))
+        logits, labels, label_weights = aligned(outputs, labels, shift, label_weights)
         share = 1 / accumulation_steps if accumulation_steps else None
         if not logits.requires_grad:
             share = None  # an evaluated batch stands for itself
-        return weighted(full, logits, labels, num_items_in_batch, share).total
+        token_share = _share((labels >= 0).sum(), num_items_in_batch)
+        return weighted(full, logits, labels, token_share, share, label_weights).total
 
     return compute
 
@@ -51,43 +71,61 @@ def hf_loss(
 class NumberLossMixin:
     """For a subclass of Trainer, before it among the bases; `number_loss` is what it trains with.
 
-        class NumberTrainer(NumberLossMixin, Trainer): ...          # or SFTTrainer
+        class NumberTrainer(NumberLossMixin, Trainer): ...          # or SFTTrainer, Seq2SeqTrainer
         NumberTrainer(model, args, train_dataset=…, number_loss=full)
 
     As `hf_loss`, and it counts the samples of a step: with balance="none", accumulated micro-batches have the gradient
     of the one large batch for samples of any length, over processes too. It replaces `compute_loss`, with one forward
-    pass that computes no other loss.
+    pass that computes no other loss. A batch may hold `label_weights` [B, T] beside its labels; cross-entropy is then the
+    weighted mean over the step's labels.
+
+    shift: as for `hf_loss`; left out, labels are shifted unless the model is an encoder-decoder or a masked language
+    model. An encoder-decoder whose batch has no `decoder_input_ids` makes them from the labels.
     """
 
     args: Any
     accelerator: Any
+    model: Any
     compute_loss_func: Any
+    _signature_columns: list[str]
 
-    def __init__(self, *args: Any, number_loss: FullLoss, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, number_loss: FullLoss, shift: bool | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.args.n_gpu > 1:
             raise ValueError("DataParallel is not supported: launch one process for each GPU (torchrun).")
+        _check_settings(self.args, passed_over=("dft",))
         self.number_loss = number_loss
         self.compute_loss_func = hf_loss(number_loss)  # so that the Trainer counts tokens and does not divide
+        self._shift = shift
         self._samples: Tensor | None = None  # in this step
+        self._weights: Tensor | None = None  # sum of this step's label weights, where a batch has them
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        """The micro-batches of a step; counts their samples."""
+        """The micro-batches of a step; counts their samples and adds up their label weights."""
         batches, tokens = super().get_batch_samples(*args, **kwargs)  # type: ignore[misc]
-        rows = sum(len(batch["labels"]) for batch in batches)
-        self._samples = torch.tensor(float(rows), device=self.args.device)
-        if self.args.average_tokens_across_devices and self.args.world_size > 1:
-            self._samples = self.accelerator.gather(self._samples).sum() / self._copies()
+        labelled = [batch for batch in batches if batch.get("labels") is not None]
+        self._samples = self._over_processes(sum(len(batch["labels"]) for batch in labelled))
+        self._weights = None
+        if any(LABEL_WEIGHTS in batch for batch in labelled):
+            self._weights = self._over_processes(sum(self._weight_of(batch) for batch in labelled))
         return batches, tokens
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        logits, labels = aligned(outputs, inputs.get("labels"))
-        share = len(labels) / self._samples if logits.requires_grad and self._samples is not None else None
-        parts = weighted(self.number_loss, logits, labels, num_items_in_batch, share)
-        if logits.requires_grad:
+        labels, label_weights = inputs.get("labels"), inputs.get(LABEL_WEIGHTS)
+        fed = {name: x for name, x in inputs.items() if name not in ("labels", LABEL_WEIGHTS)}
+        fed = {name: x for name, x in fed.items() if not name.startswith("_")}  # TRL's notes to itself
+        outputs = model(**fed, **decoder_inputs(self._bare(), fed, labels))
+        logits, labels, label_weights = aligned(outputs, labels, self._shifts(fed), label_weights)
+        training = logits.requires_grad
+        share = len(labels) / self._samples if training and self._samples is not None else None
+        if training and self._weights is not None:
+            token_share = _share(_weight(labels, label_weights), self._weights)
+        else:
+            token_share = _share((labels >= 0).sum(), num_items_in_batch)
+        parts = weighted(self.number_loss, logits, labels, token_share, share, label_weights)
+        if training:
             self.on_parts(parts)
         loss = parts.total
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -98,46 +136,101 @@ class NumberLossMixin:
     def on_parts(self, parts: LossParts) -> None:
         """Called with each training batch's parts; a subclass may log them."""
 
+    def _set_signature_columns_if_needed(self) -> None:
+        """Keeps the label weights, which no model's forward names, in the data set's rows."""
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]
+        if LABEL_WEIGHTS not in self._signature_columns:
+            self._signature_columns = [*self._signature_columns, LABEL_WEIGHTS]
+
+    def _bare(self) -> Any:
+        """The model without adapters around it."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    def _shifts(self, inputs: dict[str, Any]) -> bool | None:
+        return self._shift if self._shift is not None else shifts_labels(self._bare(), inputs)
+
+    def _weight_of(self, batch: dict[str, Any]) -> float:
+        """Sum of a micro-batch's label weights, which are 1 where it has none."""
+        first = (
+            0 if self._shifts(batch) is False else 1
+        )  # a shifted label has nothing that predicts the first
+        weights = batch.get(LABEL_WEIGHTS)
+        return float(_weight(batch["labels"][:, first:], None if weights is None else weights[:, first:]))
+
+    def _over_processes(self, count: float) -> Tensor:
+        total = torch.tensor(float(count), device=self.args.device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            total = self.accelerator.gather(total).sum() / self._copies()
+        return total
+
     def _copies(self) -> int:
         """Processes that see the same batch (tensor parallelism)."""
         return int(self.get_tp_size()) if hasattr(self, "get_tp_size") else 1
 
 
-def aligned(outputs: Any, labels: Tensor | None, shift: bool = True) -> tuple[Tensor, Tensor]:
-    """(logits [B, K, V], labels [B, K]) from a model's outputs and labels [B, T]; K < T keeps the last (`logits_to_keep`)."""
-    if labels is None:
-        raise ValueError("the batch has no labels: the loss needs them, -100 where nothing is supervised.")
-    logits: Tensor = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-    if shift:
-        labels = F.pad(labels, (0, 1), value=-100)[..., 1:]
-    return logits, labels[:, -logits.shape[1] :].to(logits.device)
-
-
 def weighted(
-    full: FullLoss, logits: Tensor, labels: Tensor, tokens: Any, sample_share: Tensor | float | None
+    full: FullLoss,
+    logits: Tensor,
+    labels: Tensor,
+    token_share: Tensor | None,
+    sample_share: Tensor | float | None,
+    label_weights: Tensor | None = None,
 ) -> LossParts:
     """The loss of a micro-batch and its parts; `total` is the micro-batch's part in the loss of its step.
 
-    tokens: supervised tokens in the step; None where nobody counted, and the micro-batch counts by `sample_share`.
+    token_share: the micro-batch's share of the step's supervised tokens; None where nobody counted, and the micro-batch
+    counts by `sample_share`.
     sample_share: the micro-batch's share of the step's samples, by which the number loss counts where it is added as
     it is (balance="none"); None for the share of tokens.
     """
-    if tokens is None:
-        return _scaled(_parts(full, logits, labels), 1.0 if sample_share is None else sample_share)
-    whole = torch.as_tensor(tokens, device=logits.device).sum()  # DataParallel: one share for each GPU
-    token_share = (labels >= 0).sum() / whole.clamp(min=1)
+    options: dict[str, Any] = {} if label_weights is None else {"label_weights": label_weights}
+    if token_share is None:
+        return _scaled(_parts(full, logits, labels, options), 1.0 if sample_share is None else sample_share)
     if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
-        number_scale = sample_share / token_share.clamp(min=1e-12)
-        return _scaled(full.parts(logits, labels, number_scale), token_share)
-    return _scaled(_parts(full, logits, labels), token_share)
+        options["number_scale"] = sample_share / token_share.clamp(min=1e-12)
+    return _scaled(_parts(full, logits, labels, options), token_share)
 
 
-def _parts(full: FullLoss, logits: Tensor, labels: Tensor) -> LossParts:
+def _parts(full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any]) -> LossParts:
     """Of a loss of ours; a compiled one is called as it is and has a total only."""
     if isinstance(full, CrossEntropy | WithCrossEntropy):
-        return full.parts(logits, labels)
-    return LossParts(full(logits, labels))
+        return full.parts(logits, labels, **options)
+    return LossParts(full(logits, labels, **options))
 
 
 def _scaled(parts: LossParts, share: Tensor | float) -> LossParts:
     return replace(parts, total=parts.total * share)
+
+
+def _weight(labels: Tensor, label_weights: Tensor | None) -> Tensor:
+    """[] sum of the weights of the labels that are not masked."""
+    valid = labels >= 0
+    return valid.sum() if label_weights is None else torch.where(valid, label_weights, 0).sum()
+
+
+def _share(part: Tensor, whole: Any) -> Tensor | None:
+    """part / whole; None where the whole is not known."""
+    if whole is None:
+        return None
+    total = torch.as_tensor(whole, device=part.device).sum()  # DataParallel: one share for each GPU
+    return part / torch.where(total > 0, total, 1)
+
+
+def _check_settings(args: Any, passed_over: tuple[str, ...] = ("chunked_nll",)) -> None:
+    """UserError where a Trainer's settings ask for another loss than the one that it is given."""
+    smoothing = getattr(args, "label_smoothing_factor", 0)
+    if smoothing:
+        raise UserError(
+            f"label_smoothing_factor={smoothing} would have no effect: this loss smooths no labels. Set it to 0; "
+            "ntil.losses.GaussianCE smooths numbers over their neighbours."
+        )
+    if (kind := getattr(args, "loss_type", None)) in passed_over:
+        raise UserError(
+            f"loss_type={kind!r} is TRL's own loss, beside which this one cannot be computed. Set "
+            "SFTConfig(loss_type='nll')"
+            + (
+                ", or train with NumberLossMixin, which needs no such setting."
+                if kind == "chunked_nll"
+                else "."
+            )
+        )

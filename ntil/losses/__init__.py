@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from ntil.losses.base import LossParts, NumberLoss, Term
-from ntil.losses.combine import CrossEntropy, WithCrossEntropy
+from ntil.losses.combine import WithCrossEntropy
+from ntil.losses.cross_entropy import CrossEntropy
 from ntil.losses.del_loss import DEL
 from ntil.losses.dist2 import DIST2
 from ntil.losses.emd import EMD

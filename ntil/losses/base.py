@@ -7,15 +7,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ntil.losses.functional import computing_dtype, full_precision, gather_columns, gather_with_normaliser
+from ntil.losses.functional import (
+    computing_dtype,
+    full_precision,
+    gather_columns,
+    gather_with_normaliser,
+    without_masked,
+)
+from ntil.losses.inputs import check_reduction, checked_label_weights, checked_labels
 from ntil.numbers import NumberVocab, Spans, number_spans
 from ntil.numbers.spans import NumberFormat
 from ntil.numbers.vocab import TokenGroup, VocabTables
 
 RULED_OUT = -1e6  # stands for a logit of −inf: its probability is 0 all the same, and 0·∞ never arises
-
-
-REDUCTIONS = ("mean", "sum", "none")
+# Names that a log line or `LossParts` has for something else.
+TAKEN = {"ce", "number", "total", "terms", "digits", "numbers"} | {
+    "loss",
+    "step",
+    "epoch",
+    "grad_norm",
+    "learning_rate",
+    "not_finite",
+}
 
 
 @dataclass
@@ -52,9 +65,10 @@ class NumberLoss(nn.Module):
         loss(logits, labels) -> LossParts
 
     logits [B, T, V] in any floating dtype, *already aligned* with labels [B, T] (row t of the logits predicts label t);
-    labels below 0 (such as -100) are ignored. V may exceed the vocabulary's size (padded models), not fall short of it.
+    labels below 0 (such as -100) are ignored, whatever the logits hold there. V may exceed the vocabulary's size (padded
+    models), not fall short of it.
 
-    weights [B, T]: how much each label counts; a number has the weight of its first token. A weighted mean is
+    label_weights [B, T]: how much each label counts; a number has the weight of its first token. A weighted mean is
     Σ w·x / Σ w over the items that the mean runs over, so weights of 1 change nothing and doubling them all neither.
     reduction: "mean" as the loss defines it; "sum" of all items; "none" leaves [B, T], what is due to a whole number
     standing at its first token, so that its sum is the "sum".
@@ -72,6 +86,10 @@ class NumberLoss(nn.Module):
         super().__init__()
         if number_format not in ("digits", "decimal"):
             raise ValueError(f"number_format must be 'digits' or 'decimal', not {number_format!r}.")
+        if taken := TAKEN.intersection(self.names):
+            raise ValueError(
+                f"{type(self).__name__} calls a term {' and '.join(sorted(map(repr, taken)))}, which logs and parts use for something else."
+            )
         self.number_format: NumberFormat = number_format
         self.vocab = vocab
         # With `reads_marks`, `terms` gets the logits of vocab.mark_ids behind those of the groups.
@@ -94,11 +112,20 @@ class NumberLoss(nn.Module):
             self.register_buffer(f"_digits_{i}", group.digits, persistent=False)
 
     def forward(
-        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        *,
+        label_weights: Tensor | None = None,
+        reduction: str = "mean",
     ) -> LossParts:
+        labels = checked_labels(logits, labels)
+        label_weights = checked_label_weights(label_weights, labels)
         with full_precision(logits.device):
             columns, normaliser = self.read(logits, labels)
-            return self.parts(columns, self.spans(labels), normaliser, weights, reduction)
+            return self.parts(
+                columns, self.spans(labels), normaliser, label_weights=label_weights, reduction=reduction
+            )
 
     def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         """The loss's terms from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.
@@ -113,16 +140,15 @@ class NumberLoss(nn.Module):
         columns: list[Tensor],
         spans: Spans,
         normaliser: Tensor | None = None,
-        weights: Tensor | None = None,
+        *,
+        label_weights: Tensor | None = None,
         reduction: str = "mean",
     ) -> LossParts:
         """The reduced loss, from what `terms` takes."""
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}.")
-        check_weights(weights, spans.width)
+        check_reduction(reduction)
         found = self.terms(columns, spans, normaliser)
         reduced = {
-            name: self._reduced(term, spans, weights, reduction).to(columns[0].dtype)
+            name: self._reduced(term, spans, label_weights, reduction).to(columns[0].dtype)
             for name, term in found.items()
         }
         total = torch.stack([found[name].weight * value for name, value in reduced.items()]).sum(0)
@@ -130,10 +156,10 @@ class NumberLoss(nn.Module):
         named = {name: reduced.get(name, off) for name in self.names}
         return LossParts(total, named, spans.width.sum(), (spans.length > 0).sum())
 
-    def _reduced(self, term: Term, spans: Spans, weights: Tensor | None, reduction: str) -> Tensor:
+    def _reduced(self, term: Term, spans: Spans, label_weights: Tensor | None, reduction: str) -> Tensor:
         values, counts = term.values, term.counts
-        if weights is not None:
-            share = weights.to(values.dtype)
+        if label_weights is not None:
+            share = label_weights.to(values.dtype)
             if term.by_number:
                 share = torch.zeros_like(values).scatter_add(
                     -1, spans.number, torch.where(spans.is_first, share, 0.0)
@@ -164,16 +190,16 @@ class NumberLoss(nn.Module):
         """What `terms` needs of the logits: those of the number tokens, and the normaliser where the loss depends on it."""
         if not self.needs_normaliser:
             return self.number_logits(logits, labels), None
-        self._check(logits, labels)
+        self.check_width(logits.shape[-1])
         self._follow(logits.device)
-        columns, normaliser = gather_with_normaliser(logits, self.columns)
+        columns, normaliser = gather_with_normaliser(logits, self.columns, labels >= 0)
         return self.split(columns), normaliser
 
     def number_logits(self, logits: Tensor, labels: Tensor) -> list[Tensor]:
-        """[B, T, K] for each token group, in float32 (float64 logits stay so); checks shapes, follows the device."""
-        self._check(logits, labels)
+        """[B, T, K] for each token group, in float32 (float64 logits stay so), 0 where a label is masked."""
+        self.check_width(logits.shape[-1])
         self._follow(logits.device)
-        return self.split(gather_columns(logits, self.columns, self._first))
+        return self.split(without_masked(gather_columns(logits, self.columns, self._first), labels >= 0))
 
     def split(self, columns: Tensor) -> list[Tensor]:
         """[B, T, all number tokens] → [B, T, K] for each group, in the computing dtype; −inf becomes very unlikely."""
@@ -193,26 +219,12 @@ class NumberLoss(nn.Module):
         if self.columns.device != device:
             self.to(device)
 
-    def _check(self, logits: Tensor, labels: Tensor) -> None:
-        if logits.ndim != 3 or labels.shape != logits.shape[:2]:
+    def check_width(self, width: int) -> None:
+        if width < self._needed:
             raise ValueError(
-                f"expected logits [B, T, V] and labels [B, T]; got {list(logits.shape)} and {list(labels.shape)}. "
-                "A flat batch needs its rows back: numbers must not run from one sample into the next."
-            )
-        if not logits.is_floating_point():
-            raise ValueError(f"logits must be floating point, not {logits.dtype}.")
-        if logits.shape[-1] < self._needed:
-            raise ValueError(
-                f"the logits are {logits.shape[-1]} wide, but the vocabulary has number tokens up to id "
+                f"the logits are {width} wide, but the vocabulary has number tokens up to id "
                 f"{self._needed - 1}; was the NumberVocab built from another tokenizer?"
             )
-
-
-def check_weights(weights: Tensor | None, labels: Tensor) -> None:
-    if weights is not None and weights.shape != labels.shape:
-        raise ValueError(
-            f"expected weights [B, T] like the labels {list(labels.shape)}, got {list(weights.shape)}."
-        )
 
 
 def _divisor(count: Tensor) -> Tensor:

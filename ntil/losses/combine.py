@@ -1,64 +1,20 @@
-"""Cross-entropy, alone or with a number loss on top."""
+"""Cross-entropy with a number loss on top."""
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from ntil.losses.base import LossParts, NumberLoss, check_weights
+from ntil.losses.base import LossParts, NumberLoss
+from ntil.losses.cross_entropy import FullLoss, cross_entropy, label_count
 from ntil.losses.functional import full_precision
-from ntil.losses.fused import DTYPES, FusedCrossEntropy, can_fuse
-from ntil.losses.fused_linear import FusedLinearCrossEntropy
+from ntil.losses.fused import FusedCrossEntropy, can_fuse
+from ntil.losses.fused_linear import Head, linear_cross_entropy, product_dtype
+from ntil.losses.inputs import checked_label_weights, checked_labels
 from ntil.numbers import Spans
 
 BALANCES = ("ce_ratio", "none", "digit_share")
 
 
-def cross_entropy(
-    logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
-) -> Tensor:
-    """Cross-entropy of the labels that are not negative; a connected 0 where there are none.
-
-    logits [B, T, V], labels [B, T], weights [B, T] → [] in float32 (float64 logits stay so); [B, T] with
-    reduction="none". The mean is Σ w·x / Σ w.
-    """
-    rows = logits.flatten(0, -2)
-    rows = rows if rows.dtype == torch.float64 else rows.float()
-    targets = labels.flatten()
-    valid = targets >= 0
-    targets = torch.where(valid, targets, -100)
-    if weights is None and reduction != "none":
-        summed = F.cross_entropy(rows, targets, ignore_index=-100, reduction="sum")
-        return summed / valid.sum().clamp(min=1) if reduction == "mean" else summed
-    each = F.cross_entropy(rows, targets, ignore_index=-100, reduction="none").view_as(labels)
-    if weights is not None:
-        each = each * weights.to(each.dtype)
-    if reduction == "none":
-        return each
-    return each.sum() / _count(valid, weights) if reduction == "mean" else each.sum()
-
-
-def _count(valid: Tensor, weights: Tensor | None) -> Tensor:
-    """What a mean over the `valid` labels divides by; 1 where there is nothing."""
-    count = valid.sum() if weights is None else (valid.view_as(weights) * weights).sum()
-    return torch.where(count > 0, count, torch.ones_like(count))
-
-
-class CrossEntropy(nn.Module):
-    """Plain cross-entropy with the interface of `WithCrossEntropy`."""
-
-    def parts(
-        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
-    ) -> LossParts:
-        ce = cross_entropy(logits, labels, weights, reduction)
-        return LossParts(ce, {"ce": ce})
-
-    def forward(
-        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
-    ) -> Tensor:
-        return self.parts(logits, labels, weights, reduction).total
-
-
-class WithCrossEntropy(nn.Module):
+class WithCrossEntropy(FullLoss):
     """CE + λ·loss: what one trains with.
 
     weight: λ. balance: "ce_ratio" scales the number loss to the cross-entropy's size, λ·sg[CE / (L + 1e-10)]·L (sg: no
@@ -71,8 +27,8 @@ class WithCrossEntropy(nn.Module):
     the time and memory of F.cross_entropy alone. One backward only. overwrite_logits: let that buffer be the logits
     themselves, which nothing may need afterwards.
 
-    weights [B, T] in a call say how much each label counts, for both losses (see NumberLoss). reduction="sum" or "none"
-    needs balance="none": the others compare two means.
+    label_weights [B, T] in a call say how much each label counts, for both losses (see NumberLoss). reduction="sum" or
+    "none" needs balance="none": the others compare two means.
 
         full = WithCrossEntropy(NTIL(vocab))
         full(logits, labels).backward()          # logits [B, T, V] aligned with labels [B, T]; -100 ignored
@@ -103,101 +59,75 @@ class WithCrossEntropy(nn.Module):
         self,
         logits: Tensor,
         labels: Tensor,
-        number_scale: Tensor | float = 1.0,
-        weights: Tensor | None = None,
+        *,
+        label_weights: Tensor | None = None,
         reduction: str = "mean",
+        number_scale: Tensor | float = 1.0,
     ) -> LossParts:
         """The combined loss with everything it is made of; on the fused path only `total` carries the graph.
 
         number_scale: a further factor on λ, for loops that weigh micro-batches by their share of a step.
         """
-        check_weights(weights, labels)
+        labels = checked_labels(logits, labels)
+        label_weights = checked_label_weights(label_weights, labels)
         if reduction != "mean" and self.balance != "none":
             raise ValueError(
                 f"reduction={reduction!r} needs balance='none'; {self.balance!r} balances the means of two losses."
             )
         with full_precision(logits.device):
             if reduction == "mean" and self.fused and can_fuse(logits) and not self.loss.needs_normaliser:
-                return self._fused_parts(logits, labels, number_scale, weights)
-            return self._plain_parts(logits, labels, number_scale, weights, reduction)
-
-    def forward(
-        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean"
-    ) -> Tensor:
-        return self.parts(logits, labels, weights=weights, reduction=reduction).total
+                return self._fused_parts(logits, labels, number_scale, label_weights)
+            return self._plain_parts(logits, labels, number_scale, label_weights, reduction)
 
     def _plain_parts(
         self,
         logits: Tensor,
         labels: Tensor,
         number_scale: Tensor | float,
-        weights: Tensor | None,
+        label_weights: Tensor | None,
         reduction: str,
     ) -> LossParts:
         columns, normaliser = self.loss.read(logits, labels)
         spans = self.loss.spans(labels)
-        number = self.loss.parts(columns, spans, normaliser, weights, reduction)
+        number = self.loss.parts(columns, spans, normaliser, label_weights=label_weights, reduction=reduction)
         is_number = spans.is_number
-        ce = cross_entropy(logits, self._ce_labels(labels, is_number), weights, reduction)
-        ce_weight, weight = self._weights(labels, is_number, number_scale, weights)
+        ce = cross_entropy(logits, self._ce_labels(labels, is_number), label_weights, reduction)
+        ce_weight, weight = self._weights(labels, is_number, number_scale, label_weights)
         if self.balance == "ce_ratio":
             weight = weight * ce.detach() / (number.total.detach() + 1e-10)
-        total = ce_weight * ce + weight * number.total
-        return LossParts(
-            total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
-        )
+        return _joined(ce_weight * ce + weight * number.total, ce, number)
 
-    def from_hidden(
-        self,
-        hidden: Tensor,
-        weight: Tensor,
-        labels: Tensor,
-        bias: Tensor | None = None,
-        weights: Tensor | None = None,
-    ) -> Tensor:
-        """The same loss from hidden states [B, T, H] and the projection's weight [V, H], without ever holding [B, T, V].
-
-        hidden is already aligned with labels [B, T], in float32 or bfloat16. Losses that need the whole vocabulary
-        (`needs_normaliser`) cannot take this path.
-        """
-        return self.parts_from_hidden(hidden, weight, labels, bias, weights).total
-
-    def parts_from_hidden(
-        self,
-        hidden: Tensor,
-        weight: Tensor,
-        labels: Tensor,
-        bias: Tensor | None = None,
-        weights: Tensor | None = None,
+    def _parts_of_head(
+        self, hidden: Tensor, head: Head, labels: Tensor, label_weights: Tensor | None
     ) -> LossParts:
-        """`from_hidden` with everything it is made of; only `total` carries the graph."""
+        """As `_fused_parts`, with the number tokens' columns computed from their rows of the head."""
         if self.loss.needs_normaliser:
             raise ValueError(
                 f"{type(self.loss).__name__} needs the logits of the whole vocabulary; call it with them."
             )
-        if hidden.dtype not in DTYPES:
-            raise ValueError(f"from_hidden takes float32 or bfloat16 hidden states, not {hidden.dtype}.")
+        self.loss.check_width(len(head.weight))
         spans = self.loss.spans(labels)
         is_number, at = spans.is_number, self.loss.columns
-        picked = F.linear(hidden.detach(), weight.detach()[at], None if bias is None else bias.detach()[at])
-        check_weights(weights, labels)
-        wanted = torch.is_grad_enabled()
-        number, gradient = self._number_with_gradient(self.loss.split(picked), spans, wanted, weights)
-        total, ce = FusedLinearCrossEntropy.apply(
-            hidden.flatten(0, -2),
-            weight,
-            bias,
-            self._ce_labels(labels, is_number).flatten(),
-            at,
-            None if gradient is None else gradient.flatten(0, -2),
-            number.total,
-            self._weights(labels, is_number, weights=weights),
-            self.balance == "ce_ratio",
-            None if weights is None else weights.flatten(),
+        dtype, few = product_dtype(hidden, head.weight), head.at(at)
+        with full_precision(hidden.device):
+            picked = few.to(dtype).logits(hidden.detach().to(dtype))
+            number, gradient = self._number_with_gradient(
+                self.loss.split(picked), spans, torch.is_grad_enabled(), label_weights
+            )
+            if gradient is not None:
+                gradient = gradient * few.slope(picked)
+        total, ce = linear_cross_entropy(
+            hidden,
+            head,
+            self._ce_labels(labels, is_number),
+            number=number.total,
+            columns=at,
+            column_gradient=gradient,
+            weights=self._weights(labels, is_number, label_weights=label_weights),
+            by_ratio=self.balance == "ce_ratio",
+            label_weights=label_weights,
         )
-        return LossParts(
-            total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
-        )
+        return _joined(total, ce, number)
 
     def _ce_labels(self, labels: Tensor, is_number: Tensor) -> Tensor:
         return labels if self.ce_on_digits else labels.masked_fill(is_number, -100)
@@ -207,50 +137,52 @@ class WithCrossEntropy(nn.Module):
         labels: Tensor,
         is_number: Tensor,
         number_scale: Tensor | float = 1.0,
-        weights: Tensor | None = None,
+        label_weights: Tensor | None = None,
     ) -> tuple[Tensor | float, Tensor | float]:
         """Of the cross-entropy and of the number loss, before the ratio."""
         weight = self.weight * number_scale
         if self.balance != "digit_share":
             return 1.0, weight
-        numbers = is_number if weights is None else is_number * weights
-        share = numbers.sum() / _count(labels >= 0, weights)
+        numbers = is_number if label_weights is None else is_number * label_weights
+        share = numbers.sum() / label_count(labels, label_weights)
         return (1.0 if self.ce_on_digits else 1.0 - share), weight * share
 
     def _fused_parts(
-        self, logits: Tensor, labels: Tensor, number_scale: Tensor | float, weights: Tensor | None
+        self, logits: Tensor, labels: Tensor, number_scale: Tensor | float, label_weights: Tensor | None
     ) -> LossParts:
         """The number loss and its gradient from a copy of the number tokens' columns; the rest in one pass."""
         columns = self.loss.number_logits(logits.detach(), labels)
         wanted = torch.is_grad_enabled() and logits.requires_grad
         spans = self.loss.spans(labels)
         is_number = spans.is_number
-        number, gradient = self._number_with_gradient(columns, spans, wanted, weights)
+        number, gradient = self._number_with_gradient(columns, spans, wanted, label_weights)
         total, ce = FusedCrossEntropy.apply(
             logits,
             self._ce_labels(labels, is_number),
             self.loss.columns,
             gradient,
             number.total,
-            self._weights(labels, is_number, number_scale, weights),
+            self._weights(labels, is_number, number_scale, label_weights),
             self.balance == "ce_ratio",
             self.overwrite_logits,
-            weights,
+            label_weights,
         )
-        return LossParts(
-            total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers
-        )
+        return _joined(total, ce, number)
 
     def _number_with_gradient(
-        self, columns: list[Tensor], spans: Spans, wanted: bool, weights: Tensor | None
+        self, columns: list[Tensor], spans: Spans, wanted: bool, label_weights: Tensor | None
     ) -> tuple[LossParts, Tensor | None]:
         """(the number loss without graph, its gradient by the columns [B, T, K] where `wanted`)."""
         columns = [column.detach().requires_grad_(wanted) for column in columns]
         with torch.set_grad_enabled(wanted):
-            number = self.loss.parts(columns, spans, weights=weights)
+            number = self.loss.parts(columns, spans, label_weights=label_weights)
         gradient = None
         if wanted:  # a loss may leave a group of tokens alone, such as coordinate bins that no label uses
             parts = torch.autograd.grad(number.total, columns, materialize_grads=True)
             gradient = torch.cat(parts, -1)
         terms = {name: term.detach() for name, term in number.terms.items()}
         return LossParts(number.total.detach(), terms, number.digits, number.numbers), gradient
+
+
+def _joined(total: Tensor, ce: Tensor, number: LossParts) -> LossParts:
+    return LossParts(total, {"ce": ce, "number": number.total, **number.terms}, number.digits, number.numbers)

@@ -45,18 +45,33 @@ class _GatherWithNormaliser(torch.autograd.Function):
     """The same columns and log Σ exp of all; their gradients nearly cancel, so they are added before they are rounded."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, logits: Tensor, columns: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         wide = logits.to(computing_dtype(logits.dtype))
         normaliser = wide.logsumexp(-1)
-        ctx.save_for_backward(logits, normaliser, columns)
-        return wide.index_select(-1, columns), normaliser
+        ctx.save_for_backward(logits, normaliser, columns, kept)
+        return without_masked(wide.index_select(-1, columns), kept), torch.where(kept, normaliser, 0.0)
 
     @staticmethod
-    def backward(ctx: Any, of_columns: Tensor, of_normaliser: Tensor) -> tuple[Tensor, None]:
-        logits, normaliser, columns = ctx.saved_tensors
+    def backward(ctx: Any, of_columns: Tensor, of_normaliser: Tensor) -> tuple[Tensor, None, None]:
+        logits, normaliser, columns, kept = ctx.saved_tensors
         softmax = (logits.to(normaliser.dtype) - normaliser.unsqueeze(-1)).exp()
         grad = (softmax * of_normaliser.unsqueeze(-1)).index_add(-1, columns, of_columns)
-        return saturated(grad, logits.dtype), None
+        return saturated(without_masked(grad, kept), logits.dtype), None, None
+
+
+class _KeepGradient(torch.autograd.Function):
+    """x as it is; its gradient is 0 at the rows that are not `kept`, whatever it was."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(kept)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        # In place, which saves a second buffer: x stays inside the loss, so nobody else holds its gradient.
+        return grad.masked_fill_(~kept.unsqueeze(-1), 0.0), None
 
 
 def saturated(grad: Tensor, dtype: torch.dtype) -> Tensor:
@@ -76,10 +91,22 @@ class _Widen(torch.autograd.Function):
         return grad.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT).to(ctx.dtype)
 
 
-def gather_with_normaliser(logits: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """logits [..., V], columns [K] → ([..., K], log Σ exp over V [...]) in float32 or wider."""
-    picked, normaliser = _GatherWithNormaliser.apply(logits, columns)
+def gather_with_normaliser(logits: Tensor, columns: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """logits [..., V], columns [K], kept [...] → ([..., K], log Σ exp over V [...]) in float32 or wider; 0 where not kept."""
+    picked, normaliser = _GatherWithNormaliser.apply(logits, columns, kept)
     return picked, normaliser
+
+
+def without_masked(x: Tensor, kept: Tensor) -> Tensor:
+    """x [..., K] with 0 in the rows that are not kept [...]; NaN and infinity there do not count, nor do their gradients."""
+    return torch.where(kept.unsqueeze(-1), x, 0.0)
+
+
+def gradient_where(x: Tensor, kept: Tensor) -> Tensor:
+    """x [..., V] itself, whose gradient is exactly 0 in the rows that are not kept [...]. For losses that give such rows a
+    gradient of 0, which the softmax's derivative turns into NaN where the row holds NaN or infinity."""
+    same: Tensor = _KeepGradient.apply(x, kept)
+    return same
 
 
 def gather_columns(logits: Tensor, columns: Tensor, first: int | None = None) -> Tensor:

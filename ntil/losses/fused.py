@@ -47,10 +47,11 @@ class FusedCrossEntropy(torch.autograd.Function):
         valid = targets >= 0
         ce_weight, weight = weights
         row_weight = mean_weights(valid, label_weights)
+        off = row_weight == 0
         gradient = None
         if ctx.needs_input_grad[0]:
             gradient = rows if overwrite else torch.empty_like(rows, memory_format=torch.contiguous_format)
-        nll = softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, gradient)
+        nll = softmax_blocks(rows, targets.clamp(min=0), row_weight * ce_weight, off, gradient)
         ce = (nll * row_weight).sum()
         scale = weight * (ce / (number + 1e-10) if by_ratio else torch.ones_like(ce))
         if gradient is not None and column_gradient is not None:
@@ -79,13 +80,18 @@ class FusedCrossEntropy(torch.autograd.Function):
 
 def mean_weights(valid: Tensor, weights: Tensor | None) -> Tensor:
     """[N] what each row adds to a (weighted) mean over the valid ones; all 0 where there is nothing to divide by."""
-    shares = valid.float() if weights is None else valid * weights.flatten().float()
+    shares = valid.float() if weights is None else torch.where(valid, weights.flatten().float(), 0.0)
     total = shares.sum()
     return shares / torch.where(total > 0, total, torch.ones_like(total))
 
 
-def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient: Tensor | None) -> Tensor:
-    """−log softmax at the targets [N]; writes row_weight · (softmax − onehot) into `gradient` [N, V], which may be the logits."""
+def softmax_blocks(
+    logits: Tensor, targets: Tensor, row_weight: Tensor, off: Tensor, gradient: Tensor | None
+) -> Tensor:
+    """−log softmax at the targets [N]; writes row_weight · (softmax − onehot) into `gradient` [N, V], which may be the logits.
+
+    Both are 0 in the rows that are `off` [N], whatever their logits hold; their row_weight is 0.
+    """
     rows, width = logits.shape
     result = torch.empty(rows, dtype=torch.float32, device=logits.device)
     step = max(1, (BLOCK if logits.device.type == "cpu" else 64 * BLOCK) // width)
@@ -103,9 +109,21 @@ def softmax_blocks(logits: Tensor, targets: Tensor, row_weight: Tensor, gradient
         at_target, weight = targets[block].unsqueeze(1), row_weight[block].unsqueeze(1)
         source = logits[block] if logits.dtype == torch.float32 else out.copy_(logits[block])
         torch.log_softmax(source, -1, out=out)
-        result[block] = -out.gather(1, at_target).squeeze(1)
+        nll = -out.gather(1, at_target).squeeze(1)
+        result[block] = torch.where(off[block], 0.0, nll)
         if gradient is not None:
             out.exp_().mul_(weight).scatter_add_(1, at_target, -weight)
+            _zero(out, off[block], nll)
             if not in_place:
                 gradient[block] = out
     return result
+
+
+def _zero(gradient: Tensor, off: Tensor, nll: Tensor) -> None:
+    """Write 0 into the rows that are off, where weight 0 times softmax has not done so: 0 · NaN is NaN."""
+    if gradient.device.type != "cpu":
+        gradient.masked_fill_(off.unsqueeze(1), 0.0)
+    elif (
+        bad := off & ~nll.isfinite()
+    ).any():  # looking waits for nothing on a CPU, and saves a pass over [N, V]
+        gradient[bad] = 0.0

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ntil.data.dataset import IGNORED
-from ntil.errors import UserError
+from ntil.errors import SpellingError
 from ntil.models.tiny_processor import TinyProcessor
 
 
@@ -25,6 +25,14 @@ class Adapter(ABC):
     @abstractmethod
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
         """input_ids [T], labels [T] (−100 but on the answer and its end; only where there is an answer), pictures."""
+
+    @abstractmethod
+    def question_ids(self, prompt: str) -> list[int]:
+        """The tokens of the prompt in the family's template, without a picture's. SpellingError where it has none."""
+
+    @abstractmethod
+    def answer_ids(self, answer: str) -> list[int]:
+        """The tokens that are supervised: of the answer, its lead-in and its end. SpellingError where it has none."""
 
     @abstractmethod
     def decode(self, token_ids: Tensor) -> str:
@@ -51,14 +59,21 @@ class TinyAdapter(Adapter):
 
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
         image_ids = [] if image is None else [self.tokenizer.image_token_id] * self.image_tokens
-        question = [self.tokenizer.bos_token_id, *image_ids, *self._ids(prompt + "\n")]
-        reply = [] if answer is None else [*self._ids(answer), self.eos_token_id]
+        begin, *rest = self.question_ids(prompt)
+        question = [begin, *image_ids, *rest]
+        reply = [] if answer is None else self.answer_ids(answer)
         encoded = {"input_ids": torch.tensor(question + reply)}
         if answer is not None:
             encoded["labels"] = torch.tensor([IGNORED] * len(question) + reply)
         if image is not None:
             encoded["pixel_values"] = self.processor.image_processor.preprocess(image)["pixel_values"][0]
         return encoded
+
+    def question_ids(self, prompt: str) -> list[int]:
+        return [self.tokenizer.bos_token_id, *self._ids(prompt + "\n")]
+
+    def answer_ids(self, answer: str) -> list[int]:
+        return [*self._ids(answer), self.eos_token_id]
 
     def decode(self, token_ids: Tensor) -> str:
         text: str = self.tokenizer.decode(self.written(token_ids), skip_special_tokens=True)
@@ -71,7 +86,9 @@ class TinyAdapter(Adapter):
         """Cut into characters and runs of digits, so that no text can spell a special token."""
         pieces = self.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)
         if strange := next((piece for piece, _ in pieces if piece not in self._vocabulary), None):
-            raise UserError(f"`tiny` writes printable ASCII only and cannot spell {strange!r} of {text!r}.")
+            raise SpellingError(
+                f"`tiny` writes printable ASCII only and cannot spell {strange!r} of {text!r}."
+            )
         return [self._vocabulary[piece] for piece, _ in pieces]
 
 

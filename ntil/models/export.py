@@ -9,13 +9,12 @@ Merged weights are computed and kept in the precision of the frozen ones (model.
 import argparse
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from transformers.utils import logging
 
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
 from ntil.models.load import load_model
 
 
@@ -59,4 +58,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ntil.data.dataset import IGNORED, LIKE_TOKENS
-from ntil.errors import UserError
+from ntil.errors import SpellingError, UserError
 from ntil.models.adapters import Adapter
 from ntil.models.families import Family
 from ntil.models.pictures import pad_to_square
@@ -56,17 +56,22 @@ class PublishedAdapter(Adapter):
 
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
         self._refuse_reserved(prompt)
-        text = self.prompt.text.replace("{image}", (self.prompt.image or "") if image is not None else "")
-        row = self._encode_question(text.replace("{question}", prompt), image)
+        row = self._encode_question(
+            self._question(prompt, self.prompt.image if image is not None else None), image
+        )
         if self._begin:
             row = _extend(row, self._begin, 0, front=True)
         if answer is None:
             return row
         asked = len(row["input_ids"])
-        reply = self._reply_ids(answer)
+        reply = self.answer_ids(answer)
         row = _extend(row, reply, 1 if "token_type_ids" in row else 0)
         row["labels"] = torch.tensor([IGNORED] * asked + reply)
         return row
+
+    def question_ids(self, prompt: str) -> list[int]:
+        self._refuse_reserved(prompt)
+        return [*self._begin, *self._spelled(self._question(prompt, None), prompt)]
 
     def decode(self, token_ids: Tensor) -> str:
         ids = super().written(token_ids)
@@ -110,21 +115,36 @@ class PublishedAdapter(Adapter):
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _reply_ids(self, answer: str) -> list[int]:
-        """The tokens of the answer with its lead-in and its end, as they continue the prompt."""
+    def answer_ids(self, answer: str) -> list[int]:
+        """As they continue the prompt."""
         self._refuse_reserved(answer)
         before = self._ids(self._before)
-        both = self._ids(self._before + self.before_answer + answer + self._after_answer)
+        both = self._spelled(self._before + self.before_answer + answer + self._after_answer, answer)
         if both[: len(before)] != before:
-            raise UserError(
+            raise SpellingError(
                 f"model={self.name}: the answer {answer!r} melts into the prompt's end when it is tokenised; answers must "
                 "not begin with white space."
             )
         return both[len(before) :]
 
+    def _question(self, prompt: str, image: str | None) -> str:
+        return self.prompt.text.replace("{image}", image or "").replace("{question}", prompt)
+
+    def _spelled(self, text: str, asked: str) -> list[int]:
+        """The tokens of `text`; SpellingError where `asked`, which is a part of it, holds signs of the unknown token."""
+        ids = self._ids(text)
+        unknown = self.tokenizer.unk_token_id
+        if unknown not in ids or self.tokenizer.unk_token in text:
+            return ids
+        if strange := sorted({sign for sign in asked if unknown in self._ids(sign)}):
+            raise SpellingError(
+                f"model={self.name}: its tokenizer cannot spell {', '.join(map(repr, strange))} of {asked!r}."
+            )
+        return ids
+
     def _refuse_reserved(self, text: str) -> None:
         if found := self._reserved.search(text):
-            raise UserError(f"{text!r} spells {found[0]}, which model={self.name} reserves for itself.")
+            raise SpellingError(f"{text!r} spells {found[0]}, which model={self.name} reserves for itself.")
 
 
 def _extend(row: dict[str, Tensor], ids: list[int], kind: int, front: bool = False) -> dict[str, Tensor]:

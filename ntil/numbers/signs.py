@@ -19,7 +19,7 @@ from ntil.numbers.vocab import MARKS, VocabTables
 def find_signs(labels: Tensor, spans: Spans, tables: VocabTables) -> Signs:
     """The signs and exponents in `labels` [B, T], whose numbers are `spans`."""
     known = (labels >= 0) & (labels < tables.width.shape[0])
-    ids = torch.where(known, labels, 0)
+    ids = torch.where(known, labels, 0).long()
     mark = torch.where(known, tables.mark[ids], 0)
     spaced = known & tables.starts[ids]
     ends = spans.is_number & (spans.rank == 0)

@@ -2,7 +2,8 @@
 
 Rules (each is tested in tests/numbers/test_spans.py):
 - A number is a maximal run of number tokens in one row. A masked label, any other token, a token that carries a
-  space (`7`, ` 8`) and an ordinal token end the run before them.
+  space (`7`, ` 8`) and an ordinal token end the run before them. So does a token that begins a word, or stands behind one
+  that ends it, in vocabularies with such marks: `20`, `##24` is 2024, and `20`, `24` are two numbers.
 - `digits` format: nothing else joins. `0.98` is the numbers 0 and 98, as in the released code.
 - `decimal` format: run, point, run is one number with place values …10¹ 10⁰ 10⁻¹…. A chain with two or more points
   (`1.2.3`: a version, a date) is no decimal: its runs are numbers of their own.
@@ -57,16 +58,18 @@ class Spans(NamedTuple):
 def number_spans(labels: Tensor, tables: VocabTables, number_format: NumberFormat = "digits") -> Spans:
     """Find the numbers in `labels` [B, T]; negative labels are masked."""
     known = (labels >= 0) & (labels < tables.width.shape[0])
-    ids = torch.where(known, labels, 0)
+    ids = torch.where(known, labels, 0).long()
     w = torch.where(known, tables.width[ids], 0)
     digits = w > 0
     fresh = digits & tables.starts[ids]  # begins a number whatever stands before it
     last = digits & tables.ends[ids]  # ends it whatever comes after
+    # Words side by side, by their marks; a point or a sign between two of them says nothing of a space.
+    apart = digits & _before(digits) & (tables.opens[ids] | _before(tables.closes[ids]))
     member, is_joint = digits, None
     if number_format == "decimal":
-        is_joint = _decimal_points(digits, fresh, last, known & tables.is_point[ids])
+        is_joint = _decimal_points(digits, fresh, last, apart, known & tables.is_point[ids])
         member = digits | is_joint
-    begins = member & (~_before(member) | fresh | _before(last))
+    begins = member & (~_before(member) | fresh | apart | _before(last))
     number = torch.where(member, begins.cumsum(-1) - 1, 0)
 
     seen = w.cumsum(-1)  # digits up to and including this token
@@ -90,11 +93,11 @@ def number_spans(labels: Tensor, tables: VocabTables, number_format: NumberForma
     )
 
 
-def _decimal_points(digits: Tensor, fresh: Tensor, last: Tensor, points: Tensor) -> Tensor:
+def _decimal_points(digits: Tensor, fresh: Tensor, last: Tensor, apart: Tensor, points: Tensor) -> Tensor:
     """[B, T] True at points that join the runs on both sides into a decimal: the only point of their chain."""
     joint = points & _before(digits & ~last) & _after(digits & ~fresh)
     chained = digits | joint
-    begins = chained & (~_before(chained) | fresh | _before(last))
+    begins = chained & (~_before(chained) | fresh | apart | _before(last))
     chain = torch.where(chained, begins.cumsum(-1) - 1, 0)
     points_in_chain = torch.zeros_like(chain).scatter_add(-1, chain, joint.to(chain.dtype))
     return joint & (points_in_chain.gather(-1, chain) == 1)

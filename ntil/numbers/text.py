@@ -17,6 +17,7 @@ _CHAIN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _WRITTEN = re.compile(
     r"(?P<sign>[+\-−]?)(?P<integer>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<fraction>[0-9]+))?(?:[eE](?P<exponent>[+\-−]?[0-9]{1,3}))?"
 )
+MOST_DIGITS = 4000  # Python turns no more than 4,300 into an integer
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ def find_numbers(text: str, number_format: NumberFormat = "decimal") -> list[Num
 def parse_number(text: str) -> Fraction | None:
     """The value of a text that is one number and nothing else, or None.
 
-    Takes a sign, thousands separators (`1,234.5`) and an exponent of up to three digits. What is not plainly a number
+    Takes a sign, thousands separators (`1,234.5`), an exponent of up to three digits and at most 4,000 others. What is not plainly a number
     (`1,23`, `.5`, `5.`, `1/2`, `12 %`, digits of other scripts) is None, never a guess.
     """
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
         return None
     integer, fraction = match["integer"].replace(",", ""), match["fraction"] or ""
+    if len(integer + fraction) > MOST_DIGITS:
+        return None
     value = Fraction(int(integer + fraction), 10 ** len(fraction))
     if match["exponent"]:
         value *= Fraction(10) ** int(match["exponent"].replace("−", "-"))

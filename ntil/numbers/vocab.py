@@ -1,14 +1,16 @@
 """Which tokens of a vocabulary are numbers, and what they are worth.
 
-A *number token* is one whose text is ASCII digits only, of any length; a leading space is dropped but remembered,
-because it starts a new number. An *ordinal token* (PaliGemma's `<loc0000>` … `<loc1023>`) is a whole number by itself.
+A *number token* is one whose text is ASCII digits only, of any length; a leading space, or a mark of where a word begins or
+ends (`##7`, `7@@`, `7</w>`), is dropped but remembered, because it starts a new number. An *ordinal token* (PaliGemma's `<loc0000>` … `<loc1023>`) is a whole number by itself.
 Byte-fallback tokens (`<0x37>`), digits of other scripts and mixed tokens (`7th`) are not numbers.
 """
 
+import copy
 import re
+import warnings
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,17 +18,19 @@ import torch
 from torch import Tensor
 
 from ntil.errors import UserError
+from ntil.numbers.ordinals import ORDINALS, check_ordinals, ordinal_pattern, ordinal_value
+from ntil.numbers.reach import digits_in, glued_digits, seen_share
+from ntil.numbers.spelling import DIGITS, spelled, spelling_of
 
-_DIGITS = re.compile(r"( *)([0-9]+)")
-_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
-_SPACES = str.maketrans({"Ġ": " ", "▁": " "})  # byte-level and SentencePiece marks of a leading space
 MAX_WIDTH = 18  # digits that an int64 holds; longer tokens are not number tokens
-ORDINALS = r"<loc([0-9]+)>"  # PaliGemma's coordinate bins
 _MARK = re.compile(r"( +|.*[^\w)\]}+\-](?=[+\-]))?([+\-]|[eE][+\-]?)")
 MARKS = {"-": 1, "+": 2, "e": 3, "e+": 4, "e-": 5}  # what signs and exponents are written with; E is e
 _MARK_SIGNS = {1: -1, 2: 1, 3: 1, 4: 1, 5: -1}  # which sign each of them gives the number behind it
 
-_cache: "weakref.WeakKeyDictionary[Any, dict[tuple[int, int | None, str | None], NumberVocab]]" = (
+# What was read, by tokenizer and options. It holds no tokenizer, which could never be freed then; the vocabulary that is
+# handed out does, and is found again as long as somebody has it.
+_read: weakref.WeakKeyDictionary[Any, dict[Any, "NumberVocab"]] = weakref.WeakKeyDictionary()
+_handed_out: weakref.WeakKeyDictionary[Any, weakref.WeakValueDictionary[Any, "NumberVocab"]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -59,6 +63,8 @@ class VocabTables(NamedTuple):
     ends: Tensor  # [V] True where the token always ends a number: an ordinal
     is_point: Tensor  # [V] True for tokens that are exactly "."
     mark: Tensor  # [V] a value of MARKS, 0 for other tokens; `starts`: with a space or bracket before it, as in ` -` and `(-`
+    opens: Tensor  # [V] True where the token begins a word: no number goes on with it that has a digit directly before it
+    closes: Tensor  # [V] True where the token ends a word: its number has no digit directly behind it
     binds: Tensor  # [V] True where a sign directly behind the token is an operator: it ends in a word or a bracket
 
 
@@ -69,8 +75,18 @@ class NumberVocab:
     Build it with `from_tokenizer`, or from token texts with `from_texts`. It never changes the tokenizer.
     """
 
-    def __init__(self, texts: Iterable[tuple[int, str]], size: int, ordinals: str | None = ORDINALS) -> None:
+    def __init__(
+        self,
+        texts: Iterable[tuple[int, str]],
+        size: int,
+        ordinals: str | None = ORDINALS,
+        opens: Collection[int] = (),
+        closes: Collection[int] = (),
+    ) -> None:
+        """texts: (id, text without marks, a leading space kept). opens, closes: ids of tokens that begin or end a word."""
         self.size = size
+        self._tokenizer: Any = None
+        self._shown = torch.zeros(size, dtype=torch.int64)  # digits that a number token's text shows
         self.tables = VocabTables(
             width=torch.zeros(size, dtype=torch.int64),
             value=torch.zeros(size, dtype=torch.int64),
@@ -79,34 +95,45 @@ class NumberVocab:
             ends=torch.zeros(size, dtype=torch.bool),
             is_point=torch.zeros(size, dtype=torch.bool),
             mark=torch.zeros(size, dtype=torch.int64),
+            opens=torch.zeros(size, dtype=torch.bool),
+            closes=torch.zeros(size, dtype=torch.bool),
             binds=torch.zeros(size, dtype=torch.bool),
         )
         numbers: dict[int, list[tuple[int, int]]] = defaultdict(list)  # width → (value, id)
         bins: list[tuple[int, int]] = []
-        pattern = re.compile(ordinals) if ordinals else None
+        pattern = ordinal_pattern(ordinals) if ordinals else None
         for token_id, text in texts:
             if token_id >= size:
-                if _DIGITS.fullmatch(text) or text == "." or (pattern and pattern.fullmatch(text)):
+                if DIGITS.fullmatch(text) or text == "." or (pattern and pattern.fullmatch(text)):
                     raise UserError(
                         f"Token {token_id} ({text!r}) lies outside a vocabulary of {size} entries. Pass the width of "
                         "the model's logits as vocab_size."
                     )
                 continue
             self.tables.binds[token_id] = text[-1:].isalnum() or text[-1:] in (")", "]", "}")
-            if (digits := _DIGITS.fullmatch(text)) and len(digits[2]) <= MAX_WIDTH:
+            if (digits := DIGITS.fullmatch(text)) and len(digits[2]) <= MAX_WIDTH:
                 numbers[len(digits[2])].append((int(digits[2]), token_id))
                 self.tables.starts[token_id] = bool(digits[1])
+                self.tables.opens[token_id] = token_id in opens
+                self.tables.closes[token_id] = token_id in closes
+                self._shown[token_id] = len(digits[2])
             elif pattern and (ordinal := pattern.fullmatch(text)):
-                bins.append((int(ordinal[1]), token_id))
+                bins.append((ordinal_value(ordinal, text), token_id))
+                self._shown[token_id] = digits_in(text)
                 self.tables.starts[token_id] = self.tables.ends[token_id] = True
             elif text == ".":
                 self.tables.is_point[token_id] = True
             elif mark := _MARK.fullmatch(text):
                 self.tables.mark[token_id] = MARKS[mark[2].lower()]
                 self.tables.starts[token_id] = bool(mark[1])
+        if pattern and not bins and ordinals != ORDINALS:
+            raise UserError(
+                f"The ordinals pattern {ordinals!r} fits no token of this vocabulary: it has to match a token's whole text. "
+                "Pass ordinals=None where there are none."
+            )
         groups = [self._group(i, width, 10, numbers[width]) for i, width in enumerate(sorted(numbers))]
         if bins:
-            self._check_bins(bins)
+            check_ordinals([value for value, _ in bins])
             groups.append(self._group(len(groups), 1, len(bins), bins))
         if not groups:
             raise UserError(
@@ -128,15 +155,6 @@ class NumberVocab:
         is_plain = width == 1 and values.tolist() == list(range(base))
         return TokenGroup(width, base, token_ids, values, digits, is_plain)
 
-    @staticmethod
-    def _check_bins(bins: Sequence[tuple[int, int]]) -> None:
-        values = sorted(value for value, _ in bins)
-        if values != list(range(len(values))):
-            raise UserError(
-                f"The ordinal tokens number {len(values)} but do not cover 0 … {len(values) - 1} once each; pass a "
-                "narrower `ordinals` pattern, or ordinals=None to leave them out."
-            )
-
     @property
     def width(self) -> Tensor:
         """[V] digits in the token; 0 where it is not a number token."""
@@ -152,6 +170,19 @@ class NumberVocab:
         """Digits in the widest number token."""
         return max(group.width for group in self.groups)
 
+    def coverage(self, texts: str | Iterable[str], tokenizer: Any = None) -> float:
+        """The share of the texts' digits that a number loss sees, which are those in number tokens; 1.0 where there are none.
+
+        The others (`-1` or `2.` as one token of T5's, digits as bytes or unknown tokens) are left to cross-entropy.
+        tokenizer: needed where this vocabulary was made by `from_texts`, or was copied.
+
+        Raises UserError without a tokenizer that encodes.
+        """
+        return seen_share(self._tokenizer if tokenizer is None else tokenizer, texts, self._shown)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokenizer": None}  # copies and files of a loss hold no tokenizer
+
     def __repr__(self) -> str:
         kinds = ", ".join(
             f"{len(g.token_ids)} × {g.width} digit{'s' * (g.width > 1)}"
@@ -163,8 +194,11 @@ class NumberVocab:
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], vocab_size: int | None = None, **kwargs: Any) -> "NumberVocab":
-        """From the tokens' texts in order of id; handy for tests and home-made vocabularies."""
-        return cls(enumerate(texts), len(texts) if vocab_size is None else vocab_size, **kwargs)
+        """From the tokens' texts in order of id, with a leading space or the marks of `ntil.numbers.spelling`; handy for
+        tests and home-made vocabularies."""
+        found = spelled(dict(enumerate(texts)))
+        size = len(texts) if vocab_size is None else vocab_size
+        return cls(sorted(found.texts.items()), size, opens=found.opens, closes=found.closes, **kwargs)
 
     @classmethod
     def from_tokenizer(
@@ -175,56 +209,33 @@ class NumberVocab:
         tokenizer: a transformers tokenizer, a `tokenizers.Tokenizer`, or a tiktoken encoding.
         vocab_size: the width of the model's logits, where it exceeds the tokenizer's (Qwen2.5: 151,936 against
             151,665). None: the tokenizer's own size.
-        ordinals: regular expression of ordinal tokens with one group for the value; None for none.
+        ordinals: regular expression of ordinal tokens, with one group for the value; None for none.
 
-        Raises UserError where there are no number tokens, or where one lies beyond `vocab_size`.
+        Raises UserError where there are no number tokens, where one lies beyond `vocab_size`, and where `ordinals` fits no
+        token. Warns, once for a tokenizer, where it writes digits in one token with other characters.
         """
         entries = tokenizer.n_vocab if hasattr(tokenizer, "n_vocab") else _entries(tokenizer)
         key = (entries, vocab_size, ordinals)
         try:
-            known = _cache.setdefault(tokenizer, {})
+            read = _read.setdefault(tokenizer, {})
+            handed_out = _handed_out.setdefault(tokenizer, weakref.WeakValueDictionary())
         except TypeError:  # not weakly referable or not hashable: no caching
-            known = {}
-        if key not in known:
-            texts = _token_texts(tokenizer)
-            size = max(texts, default=-1) + 1 if vocab_size is None else vocab_size
-            known[key] = cls(sorted(texts.items()), size, ordinals)
-        return known[key]
+            read, handed_out = {}, weakref.WeakValueDictionary()
+        if key not in read:
+            found = spelling_of(tokenizer)
+            size = max(found.texts, default=-1) + 1 if vocab_size is None else vocab_size
+            made = cls(sorted(found.texts.items()), size, ordinals, found.opens, found.closes)
+            if not read and (glued := glued_digits(tokenizer, found.texts, made._shown)):
+                warnings.warn(glued, stacklevel=2)
+            read[key] = made
+        vocab = handed_out.get(key)
+        if vocab is None:
+            vocab = copy.copy(read[key])
+            vocab._tokenizer = tokenizer
+            handed_out[key] = vocab
+        return vocab
 
 
 def _entries(tokenizer: Any) -> int:
     """How many tokens there are, added ones included: it changes when the vocabulary does."""
     return len(tokenizer) if hasattr(tokenizer, "__len__") else len(tokenizer.get_vocab())
-
-
-def _token_texts(tokenizer: Any) -> dict[int, str]:
-    """Token id → its text, a leading space kept; '' for tokens that cannot be a number or a point."""
-    if hasattr(tokenizer, "decode_single_token_bytes"):  # tiktoken
-        special = set(getattr(tokenizer, "_special_tokens", {}).values())
-        return {i: "" if i in special else _tiktoken_text(tokenizer, i) for i in range(tokenizer.n_vocab)}
-    if not hasattr(tokenizer, "get_vocab"):
-        raise UserError(
-            f"Cannot read the vocabulary of a {type(tokenizer).__name__}: expected a transformers or tokenizers "
-            "tokenizer, or a tiktoken encoding."
-        )
-    return {
-        token_id: _plain_text(tokenizer, token, token_id) for token, token_id in tokenizer.get_vocab().items()
-    }
-
-
-def _tiktoken_text(encoding: Any, token_id: int) -> str:
-    try:
-        return str(encoding.decode_single_token_bytes(token_id).decode("ascii"))
-    except (KeyError, UnicodeDecodeError):  # a hole in the vocabulary, or not ASCII: not a number
-        return ""
-
-
-def _plain_text(tokenizer: Any, token: str | bytes, token_id: int) -> str:
-    text = token.decode("latin-1") if isinstance(token, bytes) else token
-    if _BYTE.fullmatch(text):
-        return ""
-    text = text.translate(_SPACES)
-    if not _DIGITS.fullmatch(text):
-        return text
-    # What the vocabulary's spelling suggests, decoding must confirm; it may drop the leading space.
-    return text if tokenizer.decode([token_id]).strip() == text.strip() else ""

@@ -1,5 +1,6 @@
 """The shell around train.py, evaluate.py and predict.py: Hydra, with errors that teach."""
 
+import hashlib
 import os
 import re
 import sys
@@ -14,8 +15,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from ntil.errors import UserError, did_you_mean
-from ntil.runs.run import ROOT_CONF, available_threads
+from ntil.errors import UserError, at_a_terminal, complain, did_you_mean
+from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
 _RUN_NAME_SKIPS = (
     "task",
@@ -28,8 +29,9 @@ _RUN_NAME_SKIPS = (
     "experiment_name",
     "launcher",
     "jobs",
+    "evaluation",
 )
-
+_RUN_NAME_SKIPPED_GROUPS = ("paths.", "logger.", "hydra", "evaluation.")
 
 FREE_TEXT = (
     "query",
@@ -57,14 +59,19 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
                     raise
                 mistakes.append(str(error))  # the other runs of a sweep go on
-                print(f"error: {error}", file=sys.stderr)
+                complain(error)
 
         def start() -> None:
+            with at_a_terminal():
+                run()
+
+        def run() -> None:
             mistakes.clear()
             sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
             register_resolvers()
             try:
+                _check_names(sys.argv[1:])
                 hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(job)()
                 if mistakes:
                     sys.exit(2)
@@ -124,19 +131,35 @@ def quoted(word: str) -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    complain(message)
     sys.exit(2)
 
 
 def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig) -> str:
-    """<task>-<model>-<loss>-seed<n>, plus every further override, so that no two settings share a folder."""
+    """<task>-<model>-<loss>-seed<n>, plus every further override that concerns the training.
+
+    What a file name cannot hold becomes `_`, and what is too long is cut; such a name ends in a hash of all of it.
+    """
     del _root_
     name = f"{task}-{model}-{loss}-seed{seed}"
     for override in sorted(typed_overrides() if HydraConfig.initialized() else []):
         key, _, value = override.lstrip("+~").partition("=")
-        if key.split("@")[0] not in _RUN_NAME_SKIPS and not key.startswith(("paths.", "logger.", "hydra")):
-            name += f",{key}={value}"
-    return re.sub(r"[^\w.,=+-]+", "_", name)[:200]
+        if key.split("@")[0] not in _RUN_NAME_SKIPS and not key.startswith(_RUN_NAME_SKIPPED_GROUPS):
+            key = key.replace("/", "_")  # of a config group
+            name += f",~{key}" if override.startswith("~") else f",{key}={value}"
+    plain = re.sub(r"[^\w.,=+-]+", "_", name)
+    if plain == name and len(name.encode()) <= LONGEST_NAME:
+        return name
+    mark = f"-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+    return plain.encode()[: LONGEST_NAME - len(mark)].decode(errors="ignore") + mark
+
+
+def _check_names(words: list[str]) -> None:
+    """Refuse names of folders before Hydra makes any."""
+    for word in words:
+        key, given, value = word.partition("=")
+        if given and key in ("name", "experiment_name") and value != "null":
+            check_folder_name(key, value.strip("'\""))
 
 
 def explain(error: Exception, config_name: str) -> str:

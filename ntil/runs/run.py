@@ -5,12 +5,15 @@
     provenance.json    commit, versions, host, data      model/             final weights (safetensors) and processor
     predictions.jsonl  a line for each evaluated item    metrics.json       scores by split
     COMPLETE           written last: its absence means the run is to be resumed
+    earlier/           metrics.json and predictions.jsonl under other evaluation settings, by number
 
 `Run.open` creates the folder, or resumes it when the configuration is the same, or refuses and names the keys that
-differ. A lock keeps two processes from training the same run.
+differ. Settings of the evaluation alone (`evaluation.*`) may differ: what was trained is kept and scored anew. A lock keeps
+two processes from training the same run.
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,11 @@ ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
+EVALUATION = "evaluation"  # what may change without training again
+RESULTS = ("metrics.json", "predictions.jsonl")
+LONGEST_NAME = (
+    200  # bytes of a folder's name, which leaves room for its lock's and temporaries' in the usual 255
+)
 
 
 class Run:
@@ -41,6 +49,8 @@ class Run:
 
         Raises UserError where the folder belongs to another configuration or another process.
         """
+        for key in ("experiment_name", "name"):
+            check_folder_name(key, str(cfg[key]))
         run = cls(Path(str(cfg.paths.outputs)) / str(cfg.experiment_name) / str(cfg.name))
         run.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -51,7 +61,7 @@ class Run:
             ) from None
         config = OmegaConf.to_container(cfg, resolve=True)
         if run.has_results:
-            run._refuse_changes(config)
+            run._accept_changes(config)
         else:  # nothing trained yet, so nothing is lost by starting over with these settings
             write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
             write_text(run.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
@@ -111,20 +121,52 @@ class Run:
         """Let go of the lock."""
         self._lock.release()
 
-    def _refuse_changes(self, config: Any) -> None:
+    def _accept_changes(self, config: Any) -> None:
+        """Take over other evaluation settings, with the results of the old ones put aside; refuse every other change."""
         stored = OmegaConf.to_container(self.config)
         assert isinstance(stored, dict)
         changed = [
-            f"  {key}: {old!r} → {new!r}"
+            (key, old, new)
             for key, old, new in differences(stored, config)
             if key.split(".")[0] not in FREE_KEYS
         ]
-        if changed:
+        lines = "\n".join(f"  {key}: {old!r} → {new!r}" for key, old, new in changed)
+        if any(key.split(".")[0] != EVALUATION for key, _, _ in changed):
             self.close()
             raise UserError(
-                f"{self.folder} holds a run with another configuration:\n" + "\n".join(changed) + "\n"
+                f"{self.folder} holds a run with another configuration:\n{lines}\n"
                 "Give this run a name of its own (name=…), or delete that folder."
             )
+        if changed:
+            print(f"{self.folder} was trained with these settings and is evaluated with others:\n{lines}")
+            self._put_results_aside()
+            write_text(self.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
+
+    def _put_results_aside(self) -> None:
+        (self.folder / COMPLETE).unlink(missing_ok=True)  # first: what follows may be interrupted
+        there = [self.folder / name for name in RESULTS if (self.folder / name).exists()]
+        if there:
+            number = 1 + max((int(path.name) for path in self.folder.glob("earlier/[0-9]*")), default=0)
+            aside = self.folder / "earlier" / str(number)
+            aside.mkdir(parents=True)
+            shutil.copy2(self.config_path, aside)
+            for path in there:
+                path.rename(aside / path.name)
+
+
+def check_folder_name(key: str, name: str) -> None:
+    """Refuse what is no name of a folder that `experiments.collect` would find. key: the setting that gives it."""
+    said = f"{key}={name!r}"
+    if not name.strip() or name != name.strip():
+        raise UserError(f"{said}: a folder's name must not be empty, nor begin or end with white space.")
+    if name.startswith("."):
+        raise UserError(f"{said}: hidden folders are never collected; let the name begin with another sign.")
+    if "/" in name or "\\" in name or not name.isprintable():
+        raise UserError(f"{said} must be the name of one folder, without slashes and control characters.")
+    if len(name.encode(errors="surrogateescape")) > LONGEST_NAME:
+        raise UserError(
+            f"{said} has {len(name.encode(errors='surrogateescape'))} bytes; at most {LONGEST_NAME} are safe everywhere."
+        )
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

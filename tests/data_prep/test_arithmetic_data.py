@@ -95,7 +95,7 @@ def test_math401_counts_what_it_cannot_use(tmp_path: Path) -> None:
     out = build("math401", math401(tmp_path / "raw", rows), tmp_path / "out")
     manifest = read_manifest(out)
     assert manifest["counts"] == {"test": 1}
-    assert [skip["what"] for skip in manifest["skipped"]] == ["row 2", "row 3", "row 4", "row 5"]
+    assert [skip["what"] for skip in manifest["skipped"]] == ["row 2", "row 3", "row 4 ('two')", "row 5"]
 
 
 def test_math401_makes_no_training_split(tmp_path: Path) -> None:

@@ -52,14 +52,14 @@ def test_rows_become_crops_and_every_other_is_accounted_for(tmp_path: Path) -> N
             assert crop.size == (32, 32)
             assert np.asarray(crop).min() > 200  # nothing but the clock
     assert {skip["what"]: skip["why"] for skip in read_manifest(out)["skipped"]} == {
-        "list.csv, line 4": "'[30, 20, 30]' is no box of four numbers with an area",
-        "list.csv, line 5": "24:10 is no time",
-        "list.csv, line 6": "x:10 is no time",
-        "images/missing.png (list-00005)": "the picture is missing",
+        "list.csv, line 4 ([30, 20, 30])": "it has no box of four numbers with an area",
+        "list.csv, line 5 (24:10)": "its hour and minute are no time",
+        "list.csv, line 6 (x:10)": "its hour and minute are no time",
+        "list.csv, line 7 (missing.png)": "the picture is missing",
         "images/broken.jpg (list-00006)": "unreadable picture (UnidentifiedImageError)",
-        "list.csv, line 9": "its photo '../../x.png' leads outside the folder",
+        "list.csv, line 9 ('../../x.png')": "its photo leads outside the folder",
         "images/a.png (list-00008)": "its box lies outside the photo",
-        "list.csv, line 11": "'30 20 0 20' is no box of four numbers with an area",
+        "list.csv, line 11 (30 20 0 20)": "it has no box of four numbers with an area",
     }
 
 

@@ -64,8 +64,8 @@ def test_reads_the_published_layout_and_names_what_it_skips(raw, tmp_path):
     assert why["train/3-25/blank.jpg"].startswith("blank")
     assert "unreadable" in why["train/3-25/broken.jpg"]
     assert "unreadable" in why["train/3-25/cut.jpg"]
-    assert "'13-00' is not a time" in why["train/13-00/a.jpg"]
-    assert "'clocks' is not a time" in why["test/clocks/a.jpg"]
+    assert why["train/13-00/a.jpg"] == why["test/clocks/a.jpg"]
+    assert "not a time written H-MM" in why["test/clocks/a.jpg"]
     assert "empty" in why["valid/2-00"]
     (val,) = read_examples(root, "val")
     assert val.target == {"hour": 1, "minute": 5}
@@ -90,15 +90,37 @@ def test_clocks_csv_is_checked_where_there_is_one(raw, tmp_path):
     (raw / "clocks.csv").write_text("\n".join(["class index,filepaths,labels,data set", *rows]))
     manifest = read_manifest(data_prep.ensure(config(raw), tmp_path / "out", workers=1))
     why = {skip["what"]: skip["why"] for skip in manifest["skipped"]}
-    assert why["train/12-00/a.jpg"] == "clocks.csv says 12-05, its folder 12-00"
+    assert why["train/12-00/a.jpg"] == "clocks.csv and its folder say different times"
     assert why["test/9-00/a.jpg"] == "listed in clocks.csv, not in the folder"
     assert "train/3-25/a.jpg" not in why
-    (raw / "clocks.csv").write_text("filepaths,labels\ntrain/3-25/a.jpg,noon\n")
-    with pytest.raises(UserError, match="line 2: 'noon' is not a time"):
-        data_prep.ensure(config(raw), tmp_path / "again", workers=1)
     (raw / "clocks.csv").write_text("file,labels\nx,3-25\n")
     with pytest.raises(UserError, match="no column filepaths"):
         data_prep.ensure(config(raw), tmp_path / "again", workers=1)
+
+
+def test_an_odd_line_of_clocks_csv_spoils_no_other(raw, tmp_path):
+    lines = [
+        "filepaths,labels",
+        "train/3-25/a.jpg,noon",
+        "train\\12-00\\a.jpg,12-00",
+        'train/12-00/b.jpg,"12-00',
+        "test/11-55/a.jpg,11-55",
+        "test/11-55/a.jpg,11-50",
+        "short",
+        "a,b,c,d",
+    ]
+    (raw / "clocks.csv").write_bytes(b"\xff\xfe" + "\r\n".join(lines).encode("utf-16-le"))
+    picture(raw / "train/3-25/b.PNG")
+    picture(raw / "test/2-00/c.webp")
+    manifest = read_manifest(data_prep.ensure(config(raw), tmp_path / "out", workers=1))
+    assert manifest["counts"] == {"train": 4, "val": 1, "test": 1}
+    why = {skip["what"]: skip["why"] for skip in manifest["skipped"]}
+    assert why["clocks.csv, line 2 (noon)"] == "its label is not a time written H-MM"
+    assert why["clocks.csv, line 4"] == "its quotes do not close, or a cell is too long"
+    assert why["test/11-55/a.jpg"] == "clocks.csv and its folder say different times"
+    assert why["clocks.csv, line 7 ()"] == "its label is not a time written H-MM"
+    assert why["clocks.csv, line 8"] == "it has more cells than the table has columns"
+    assert {"train/3-25/a.jpg", "train/12-00/a.jpg", "train/12-00/b.jpg"}.isdisjoint(why)
 
 
 def test_a_missing_folder_says_where_the_data_are_published(raw, tmp_path):

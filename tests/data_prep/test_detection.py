@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from data_prep.configs import read, with_overrides
-from data_prep.detection.records import cut, expressions
+from data_prep.detection.objects import Expression, Objects, expressions
+from data_prep.detection.records import cut
 from data_prep.detection.unpickle import read_plain_pickle
 from data_prep.registry import request
 from ntil.data.example import Example, read_examples, read_manifest
@@ -104,10 +105,10 @@ def test_refcoco_as_published(tmp_path: Path, protocol: int) -> None:
     assert examples["testB"][0].target["boxes"] == [[90, 50, 100, 60]]  # cut to the frame
     assert skipped == {
         "train2014/COCO_train2014_2.jpg": "the picture is missing",
-        "reference 3": "its object is not among the annotations, or has no area",
-        "reference 4": "its object is not among the annotations, or has no area",
+        "reference 3": "its object has no box with an area",
+        "reference 4": "its object is not among the annotations",
         "train2014/../../secret.jpg": "its path leads outside the folder",
-        "1 sentences": "a sentence without words",
+        "reference 6, sentence 0": "a sentence without words",
         "train2014/COCO_train2014_1.jpg, 'beyond the frame'": "a box has no area within the picture",
         "reference 8": "not a reference with sentences",
         "reference 9": "without a split",
@@ -199,9 +200,9 @@ def test_coco(tmp_path: Path) -> None:
         ("cat", [[90, 50, 100, 60]]),
     ]
     assert skipped == {
-        "a.json: 1 annotations": "without a box with an area, a known category or a known image",
+        "a.json, annotation 4 (id 13)": "its box has no area",
         "photos/../../secret.jpg": "its path leads outside the folder",
-        "photos/COCO_train2014_1.jpg, 'person'": "a box has no area within the picture",
+        "photos/COCO_train2014_2.jpg": "no category occurs exactly once",
     }
     everything, _ = build("coco", raw, tmp_path / "all", parts=PARTS, mode="all", only=["dog"])
     assert [e.target["boxes"] for e in everything["test"]] == [
@@ -226,7 +227,7 @@ def voc(raw: Path) -> Path:
     for folder in ("Annotations", "ImageSets/Main"):
         (raw / folder).mkdir(parents=True)
     xml("a", ("WBC", "10", "5", "50", "25"), ("RBC", "0", "0", "9", "9"))
-    xml("b", ("WBC", "50", "25", "10", "5"), ("WBC", "0", "0", "60", "40"), ("WBC", "x", "0", "1", "1"))
+    xml("b", ("WBC", "50", "25", "10", "5"), ("WBC", "0", "0", "60", "40"), ("WBC", "1", "0", "1", "1"))
     xml("c", ("RBC", "0", "0", "9", "9"))
     xml("d", wrap="<!DOCTYPE x [<!ENTITY y SYSTEM 'file:///etc/passwd'>]><annotation>{}</annotation>")
     (raw / "ImageSets/Main/train.txt").write_text("a\nb\n")
@@ -245,9 +246,9 @@ def test_voc(tmp_path: Path) -> None:
     ]
     assert {split: len(found) for split, found in examples.items()} == {"train": 2, "val": 1, "test": 1}
     assert skipped == {
-        "b, object 3": "without a name or a box with an area",
-        "c": "no category that mode=largest can ask for",
-        "d": "its XML declares entities or a document type, or is not UTF-8",
+        "b, object 3": "its box has no area",
+        "c": "no object of the categories in `only`",
+        "d": "its XML declares entities or a document type",
         "missing": "its annotation is missing",
         "../../x": "its name leads outside the folder",
     }
@@ -277,10 +278,13 @@ def test_crops_hold_the_box_where_the_photo_has_it(tmp_path: Path) -> None:
 
 def test_expressions_and_frames() -> None:
     small, large = (0.0, 0.0, 2.0, 2.0), (0.0, 0.0, 5.0, 5.0)
-    members = [("dog", small), ("cat", large), ("dog", large)]
-    assert expressions(members, "single", [], {"cat": "kitty"}) == [("kitty", (large,), "cat")]
-    assert expressions(members, "largest", ["dog"], {}) == [("largest dog", (large,), "dog")]
-    assert expressions(members, "all", ["dog"], {}) == [("dog", (small, large), "dog")]
+    members = Objects([("dog", small), ("cat", large), ("dog", large)])
+    assert expressions(members, "single", [], {"cat": "kitty"}) == [Expression("kitty", (large,), "cat")]
+    assert expressions(members, "largest", ["dog"], {}) == [Expression("largest dog", (large,), "dog")]
+    assert expressions(members, "all", ["dog"], {}) == [Expression("dog", (small, large), "dog")]
+    assert expressions(members, "single", ["dog"], {}) == "no category occurs exactly once"
+    assert expressions(members, "all", ["cow"], {}) == "no object of the categories in `only`"
+    assert expressions(Objects(), "all", [], {}) == "no object"
     assert cut((-5, -5, 5, 5), (10, 10)) == (0, 0, 5, 5)
     assert cut((20, 20, 30, 30), (10, 10)) is None
 

@@ -80,7 +80,7 @@ def test_records_as_published_and_every_other_accounted_for(tmp_path: Path) -> N
     assert {skip["what"]: skip["why"] for skip in manifest["skipped"]} == {
         "pid 4": "the picture is missing",
         "pid 5": "unreadable picture (UnidentifiedImageError)",
-        "pid 6": "its picture '../../etc/passwd' lies outside the folder",
+        "pid 6 ('../../etc/passwd')": "its picture lies outside the folder",
         "pid 7": "its answer is not among its choices",
         "pid 8": "without answer as text",
         "pid 9": "of an unknown question or answer type",

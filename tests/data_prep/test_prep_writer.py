@@ -129,14 +129,14 @@ def test_an_interrupted_build_leaves_nothing_that_looks_finished(tmp_path):
 
 def test_skipped_records_are_all_named(tmp_path):
     manifest = read_manifest(write(tmp_path / "numbers", numbers(), HEADER, workers=1))
-    assert manifest["counts"] == {"train": 5}
+    assert (manifest["counts"], manifest["kept"]) == ({"train": 5}, 5)
     assert manifest["skipped"][0] == {"what": "before", "why": "known early"}
     assert manifest["skipped"][1:] == [{"what": f"train {odd}", "why": "odd"} for odd in (1, 3, 5, 7, 9)]
 
 
 def test_nothing_usable_is_an_error(tmp_path):
     plan = Plan([("train", 1)], partial(make, None), lambda example: example.id)
-    with pytest.raises(UserError, match=r"no usable record among 1.*train 1: odd"):
+    with pytest.raises(UserError, match=r"no usable record among 1: 1 × odd \(such as train 1\)"):
         write(tmp_path / "numbers", plan, HEADER, workers=1)
     assert not (tmp_path / "numbers").exists()
 
@@ -196,5 +196,5 @@ def test_contact_sheet_takes_any_caption(easy, tmp_path):
 
 def test_manifest_is_plain_json_without_clock_times(easy, tmp_path):
     manifest = json.loads((data_prep.ensure(easy, tmp_path, workers=1) / "manifest.json").read_text())
-    keys = {"builder", "version", "config", "counts", "skipped", "records_sha256", "pictures_sha256"}
-    assert set(manifest) == keys
+    account = {"counts", "kept", "skipped"}
+    assert set(manifest) == {"builder", "version", "config", *account, "records_sha256", "pictures_sha256"}

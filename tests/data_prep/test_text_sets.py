@@ -51,13 +51,14 @@ def test_icdar2015(tmp_path: Path) -> None:
     lines = [
         f"{SQUARE},Genaxis, Theatre",
         f"{SQUARE},###",
-        "1,2,3,oops",
         "10,10,50,30,50,10,10,30,bow",
         "5,5,5,5,5,5,5,5,dot",
         "",
     ]
     text(labels / "gt_img_1.txt", "\ufeff" + "\r\n".join(lines))
     text(labels / "gt_img_3.txt", SQUARE + ",lonely")
+    text(labels / "gt_img_4.txt", f"{SQUARE},known\n1,2,3,oops\n")
+    jpeg(raw / "ch4_training_images" / "img_4.jpg")
     jpeg(raw / "ch4_training_images" / "img_1.jpg")
     jpeg(raw / "ch4_training_images" / "img_2.jpg")
     jpeg(raw / "ch4_test_images" / "img_9.jpg")
@@ -72,11 +73,14 @@ def test_icdar2015(tmp_path: Path) -> None:
     assert examples["test"][0].target["texts"] == [""]
     labels_of = "ch4_training_localization_transcription_gt"
     assert skips(manifest) == [
-        (f"{labels_of}/gt_img_1.txt, line 3", "expected eight integers and a text"),
         (f"{labels_of}/gt_img_1.txt, 'bow'", "its outline crosses itself; kept as an ignored region"),
         (f"{labels_of}/gt_img_1.txt, 'dot'", "its outline has no area"),
         ("ch4_training_images/img_2.jpg", "its label file is missing"),
         (f"{labels_of}/gt_img_3.txt", "its picture is missing"),
+        (
+            f"ch4_training_images/img_4.jpg ({labels_of}/gt_img_4.txt, line 2: expected eight integers and a text)",
+            "a line of its label file cannot be read, so not all its text is known",
+        ),
     ]
 
 
@@ -120,17 +124,25 @@ def test_ctw1500(tmp_path: Path) -> None:
     jpeg(raw / "train_images" / "0001.jpg")
     jpeg(raw / "test_images" / "1001.jpg")
     box = "<box height='1' left='1' top='1' width='1'><label>{}</label><segs>{}</segs><pts>1,2</pts></box>"
-    boxes = [box.format("CAFÉ &amp; BAR", CURVE), box.format("###", CURVE), box.format("bad", "1,2,3")]
+    boxes = [box.format("CAFÉ &amp; BAR", CURVE), box.format("###", CURVE), box.format("x", "1,2,9,2,9,9")]
     text(
         raw / "ctw1500_train_labels" / "0001.xml",
         f"<Annotations><image file='0001.jpg'>{''.join(boxes)}</image></Annotations>",
     )
-    text(raw / "gt_ctw1500" / "0001001.txt", f"{CURVE},####GRAND, HOTEL\n{CURVE},#######\n1,2,####x\n")
+    text(
+        raw / "gt_ctw1500" / "0001001.txt", f"{CURVE},####GRAND, HOTEL\n{CURVE},#######\n1,2,9,2,9,9,####x\n"
+    )
     examples, manifest = build("ctw1500", raw, tmp_path / "out")
     (train,), (test,) = examples["train"], examples["test"]
-    assert (train.target["texts"], train.target["ignored"]) == (["CAFÉ & BAR", "###"], [False, True])
-    assert (test.target["texts"], test.target["ignored"]) == (["GRAND, HOTEL", "###"], [False, True])
-    assert all(len(outline) == 14 for outline in train.target["polygons"])
+    assert (train.target["texts"], train.target["ignored"]) == (
+        ["CAFÉ & BAR", "###", ""],
+        [False, True, True],
+    )
+    assert (test.target["texts"], test.target["ignored"]) == (
+        ["GRAND, HOTEL", "###", ""],
+        [False, True, True],
+    )
+    assert [len(outline) for outline in train.target["polygons"]] == [14, 14, 3]
     assert [what for what, _ in skips(manifest)] == [
         "ctw1500_train_labels/0001.xml, box 3",
         "gt_ctw1500/0001001.txt, line 3",
@@ -141,9 +153,9 @@ def test_xml_with_entities_is_not_read(tmp_path: Path) -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><Annotations>&b;</Annotations>'
     for encoding in ("utf-8", "utf-16"):
         text(tmp_path / "0001.xml", bomb, encoding)
-        assert read_all("ctw1500", tmp_path / "0001.xml") == [
-            Unread("file", "its XML declares entities or a document type, or is not UTF-8")
-        ]
+        (unread,) = read_all("ctw1500", tmp_path / "0001.xml")
+        assert isinstance(unread, Unread)
+        assert unread.why.startswith("its XML declares entities or a document type")
     text(tmp_path / "0001.xml", "<a><b></a>")
     (broken,) = read_all("ctw1500", tmp_path / "0001.xml")
     assert isinstance(broken, Unread)

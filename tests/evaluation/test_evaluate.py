@@ -16,6 +16,7 @@ from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Generated, batches
 from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import read_json, read_jsonl
+from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask, Reading
 
 ODD = ["[/b]", "[red]", "$_$", "$", "a$^b^c$", "\\", "%s {x}", "", "\n\n", "^_" * 20, "[link=x]"]
@@ -167,3 +168,33 @@ def test_a_summary_says_what_is_missing() -> None:
 def test_batches_cover_everything_once() -> None:
     for count in (0, 1, 4, 5, 9):
         assert [i for span in batches(count, 4) for i in span] == list(range(count))
+
+
+class DrawsNothing(ClockTask):
+    def draw(self, image: Image.Image, parsed: Any, example: Example | None) -> Image.Image:
+        raise ZeroDivisionError("no such hand")
+
+
+def test_what_cannot_be_drawn_costs_no_evaluation(trained: Trained, small_data: Path, tmp_path: Path) -> None:
+    settings = OmegaConf.merge(trained.config.evaluation, {"pictures": True})
+    said: list[str] = []
+    metrics = evaluate(
+        trained.model, trained.adapter, DrawsNothing(), small_data, settings, tmp_path, said.append
+    )
+    assert metrics["splits"]["test"]["count"] == 6
+    assert len(list(read_jsonl(tmp_path / "predictions.jsonl"))) == 10
+    assert any("could not be drawn: ZeroDivisionError: no such hand" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "query", ["two\nlines", "\x00\x1b[31m", "漢字 हिन्दी 🙂 \u202e", "$\\frac{1}$", "\r\t", "x" * 9000]
+)
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+def test_questions_of_any_script_are_drawn(query: str, tmp_path: Path) -> None:
+    task = ArithmeticTask()
+    examples = [Example("a", "test", {"answer": "1"}, query=query)]
+    rows = [{"answer": "1", "text": query, "scores": task.score(None, examples[0])}]
+    said: list[str] = []
+    draw_predictions(task, tmp_path, examples, rows, tmp_path / "p.png", said.append)
+    assert said == []
+    assert Image.open(tmp_path / "p.png").size[0] > 100

@@ -27,7 +27,7 @@ def test_the_page_shows_every_kind_of_each_split(run: Path) -> None:
     for split in ("test", "heldout_faces"):
         for kind in ("worst", "best", "random"):
             chosen = [
-                c for c in cards if c["data-split"] == split and kind in str(c["data-kinds"]).split("\x1f")
+                c for c in cards if c["data-split"] == split and kind in str(c["data-kinds"]).split("␟")
             ]
             assert len(chosen) == 2
     assert len(tags.seen["img"]) == len(cards)

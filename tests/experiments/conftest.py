@@ -25,6 +25,7 @@ choices:
   loss: ${{hydra:runtime.choices.loss}}
 paths:
   outputs: {outputs}
+  data: {outputs}/../data
 trainer:
   max_steps: 10
 table: null

@@ -1,6 +1,6 @@
 """Stands in for train.py: python fake_train.py PLAN.json override…
 
-PLAN.json: {"runs": {"<overrides>": {"folder": …, "config": …}}, "manners": {"<loss>": "ok" | "fail" | "wait" | "deaf"}}
+PLAN.json: {"runs": {"<overrides>": {"folder": …, "config": …}}, "manners": {"<loss>": "ok" | "fail" | "wait" | "slow" | "deaf" | "colour"}}
 """
 
 import json
@@ -41,16 +41,19 @@ def train(folder: Path, config: dict[str, object], manner: str) -> int:
     if manner == "fail":
         print("line before\nerror: the loss exploded", file=sys.stderr)
         return 1
+    if manner == "colour":
+        print("\x1b[31mred\x1b[0m \x1b]0;title\x07 [bold]text", file=sys.stderr)
+        return 1
     try:
-        time.sleep(60 if manner in ("wait", "deaf") else 0.5)
+        time.sleep({"wait": 60, "deaf": 60, "slow": 6}.get(manner, 0.5))
     except KeyboardInterrupt:
         (folder / "saved").touch()
         return 130
     spent = {
         "start": start,
         "end": time.time(),
-        "threads": os.environ["OMP_NUM_THREADS"],
-        "mkl": os.environ["MKL_NUM_THREADS"],
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "mkl": os.environ.get("MKL_NUM_THREADS"),
     }
     (folder / "spent.json").write_text(json.dumps(spent))
     (folder / "COMPLETE").touch()

@@ -56,6 +56,12 @@ def desk(lasting_conf: Path, lasting_runs: dict[str, PlannedRun], monkeypatch: p
     return Desk(lasting_conf, lasting_runs)
 
 
+def launch_in_a_process(desk: Desk, *words: str) -> "subprocess.Popen[bytes]":
+    code = "import sys; from pathlib import Path; from experiments.launch import main; "
+    code += f"sys.exit(main({['demo', *words]!r}, {desk.command!r}, Path({str(desk.conf)!r})))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
 def most_at_once(spent: Sequence[dict[str, float]]) -> int:
     return max(sum(other["start"] <= one["start"] < other["end"] for other in spent) for one in spent)
 
@@ -104,7 +110,7 @@ def test_complete_runs_are_skipped(desk: Desk, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     assert desk.launch() == 0
     assert "2 of 4 runs are complete already" in (said := capsys.readouterr().err)
-    assert "clock-tiny-ce-seed0" not in said
+    assert "start   clock-tiny-ce-seed0" not in said
     assert (desk.run("ce", 0).folder / "spent.json").read_text() == before
     assert desk.launch("loss=ntil") == 0
     assert "2 of 2 runs are complete already" in capsys.readouterr().err
@@ -161,25 +167,85 @@ def test_a_second_interrupt_kills_runs_that_do_not_listen(desk: Desk) -> None:
 
 def test_after_a_kill_the_same_command_goes_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.manners(ce="wait")
-    code = "import sys; from pathlib import Path; from experiments.launch import main; "
-    code += f"sys.exit(main(['demo', 'seed=0', '--jobs', '2'], {desk.command!r}, Path({str(desk.conf)!r})))"
-    launcher = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    launcher = launch_in_a_process(desk, "seed=0", "--jobs", "2")
     pid = desk.run("ce", 0).folder / "pid"
     wait_for(lambda: pid.exists() and pid.read_text() != "" and desk.run("ntil", 0).is_done)
     launcher.kill()
     launcher.wait()
     orphan = int(pid.read_text())
-    try:
-        assert alive(orphan)
-        assert desk.launch("seed=0") == 1  # the orphan still holds its lock
-        said = capsys.readouterr().err
-        assert "is being trained by another process" in said
-        assert "1 of 2 runs are complete already" in said
-    finally:
-        os.kill(orphan, signal.SIGKILL)
-    wait_for(lambda: not alive(orphan))
-    desk.manners()
-    assert desk.launch("seed=0") == 0
+    assert alive(orphan)
+    in_a_thread(lambda: [time.sleep(1), desk.manners(), os.kill(orphan, signal.SIGKILL)])
+    assert (
+        desk.launch("seed=0") == 0
+    )  # waits for the orphan, and does its work again since it did not end well
+    said = capsys.readouterr().err
+    assert "waiting clock-tiny-ce-seed0 is being trained by another process" in said
+    assert "1 of 2 runs are complete already" in said
+    assert not alive(orphan)
+
+
+def test_what_an_orphan_completes_is_not_trained_again(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.manners(ce="slow")
+    launcher = launch_in_a_process(desk, "loss=ce", "seed=0")
+    run = desk.run("ce", 0)
+    wait_for(lambda: (run.folder / "pid").exists())
+    launcher.kill()
+    launcher.wait()
+    desk.manners(ce="fail")  # what another attempt would do
+    assert desk.launch("loss=ce", "seed=0") == 0
+    assert "1 of 1 runs were trained by another process" in capsys.readouterr().err
+    assert run.is_done
+
+
+def test_two_launchers_share_the_work(desk: Desk) -> None:
+    others = [launch_in_a_process(desk, "--jobs", "2") for _ in range(2)]
+    assert [other.wait() for other in others] == [0, 0]
+    assert all(run.is_done for run in desk.runs.values())
+    logs = [run.folder.parent / "logs" / f"{run.name}.log" for run in desk.runs.values()]
+    assert [log.read_text().count("$ ") for log in logs] == [1] * 4  # nothing was tried twice
+
+
+def test_a_run_whose_command_was_typed_is_waited_for(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.manners(ce="slow")
+    run = desk.run("ce", 0)
+    typed = subprocess.Popen([*desk.command, *run.overrides])
+    wait_for(lambda: (run.folder / "pid").exists())
+    assert desk.launch("loss=ce", "seed=0") == 0
+    assert "trained by another process" in capsys.readouterr().err
+    assert typed.wait() == 0
+
+
+def test_a_killed_run_is_named_and_the_rest_go_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.manners(ce="wait")
+    pid = desk.run("ce", 0).folder / "pid"
+    in_a_thread(
+        lambda: [wait_for(lambda: pid.exists() and pid.read_text() != ""), os.kill(int(pid.read_text()), 9)]
+    )
+    assert desk.launch("--jobs", "2", "seed=0") == 1
+    said = capsys.readouterr().err
+    assert "clock-tiny-ce-seed0 failed (killed by SIGKILL: often the system, for want of memory)" in said
+    assert desk.run("ntil", 0).is_done
+
+
+def test_what_dead_processes_left_is_cleared(desk: Desk) -> None:
+    folder = desk.run("ce", 0).folder
+    (folder.parent / f".{folder.name}.0123abcd.part").mkdir(parents=True)
+    folder.mkdir()
+    (folder / ".metrics.json.0123abcd.part").write_text("{")
+    assert desk.launch("loss=ce", "seed=0") == 0
+    assert not list(folder.parent.rglob("*.part"))
+
+
+def test_what_a_run_writes_reaches_the_terminal_as_text(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.manners(ce="colour")
+    assert desk.launch("loss=ce", "seed=0") == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert "    red ␛]0;title␇ [bold]text" in said
 
 
 def test_list_starts_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The command as a user meets it: what it prints, what it draws, and how it refuses."""
 
+import os
 import re
 import subprocess
 import sys
@@ -176,12 +177,112 @@ def test_help_teaches(capsys):
     assert "--tokenizer" in out
 
 
-def test_a_missing_extra_is_named(monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith("ntil.explain.")]:
-        monkeypatch.delitem(sys.modules, name)
+def test_without_matplotlib_there_is_no_picture(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert explain("5", "4") == 2
-    assert "pip install 'ntil[train]'" in capsys.readouterr().err
+    assert explain("5", "4") == 0
+    assert "No picture: it needs matplotlib (pip install 'ntil[train]')." in capsys.readouterr().out
+    assert not Path("explain.png").exists()
+
+
+def test_without_tokenizers_the_option_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert explain("5", "4", "--tokenizer", ".") == 2
+    assert "`explain` needs tokenizers: pip install 'ntil[train]'" in capsys.readouterr().err
+
+
+OTHERS = (
+    *(
+        "rich",
+        "matplotlib",
+        "numpy",
+        "transformers",
+        "tokenizers",
+        "PIL",
+        "hydra",
+        "omegaconf",
+        "yaml",
+        "pandas",
+    ),
+    *(
+        "accelerate",
+        "safetensors",
+        "regex",
+        "shapely",
+        "pycocotools",
+        "peft",
+        "trl",
+        "datasets",
+        "psutil",
+        "wandb",
+    ),
+)
+
+
+def alone(*arguments, columns=100):
+    code = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {OTHERS}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from ntil.__main__ import main
+code = main({list(arguments)})
+assert not set(sys.modules) & set({OTHERS}), "nothing else was imported"
+sys.exit(code)
+"""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(columns)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_torch_alone_is_enough():
+    done = alone("explain", "0.98", "1.01", "1.98")
+    assert done.returncode == 0, done.stderr
+    out = done.stdout
+    assert row(out, "off by") == ["0", "0.03", "1"]
+    assert row(out, "digit EMD") == ["0.000", "6.267", "0.333", "1.98 ✗"]
+    assert row(out, "= NTIL decimal") == ["0.000", "0.020", "0.629", "1.01 ✓"]
+    assert "reads 0.98 as one number and favours 1.01, the nearest" in " ".join(out.split())
+    assert "how unexpected each token is" in out
+    assert "No picture: it needs matplotlib" in out
+    assert "Traceback" not in done.stderr
+
+
+def test_torch_alone_explains_mistakes_too():
+    done = alone("explain", "50", "5")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("texts", [("0.98", "1.01", "1.98"), ("7", *"12345689"), ("50", "50")], ids=str)
+def test_plain_text_has_the_cells_of_the_table(texts, columns, capsys, monkeypatch):
+    monkeypatch.setattr("ntil.explain.command.draw", lambda *_: None)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert explain(*texts) == 0
+    rich = capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert explain(*texts) == 0
+    plain = capsys.readouterr().out
+    assert plain != rich
+    assert max(len(line) for line in plain.splitlines()) <= max(columns, 62)
+    shown = 1 + len(set(texts[1:]) - {texts[0]})
+    for name in ("wrong", "cross-entropy", "= NTIL ", "DEL", "SMMD"):
+        cells = [
+            cell
+            for line in plain.split("What the rows measure")[0].splitlines()
+            if line.strip().startswith(name)
+            for cell in re.split(r"\s{2,}", line.strip())[1:]
+        ]
+        assert set(row(rich, name)[:shown]) <= set(cells)
 
 
 def test_help_needs_torch_alone():

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 import ntil.losses
 from ntil.errors import UserError
 from ntil.explain.lineup import CE, line_up
-from ntil.explain.table import rows
+from ntil.explain.rows import rows
 from ntil.explain.tokens import CHARACTERS
 from ntil.losses import NumberLoss, Term, WithCrossEntropy
 from ntil.numbers import NumberVocab

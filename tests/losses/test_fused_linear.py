@@ -35,7 +35,7 @@ def both_ways(full, with_bias):
 
     def from_hidden(hidden, weight, *rest):
         *bias, labels = rest
-        return full.from_hidden(hidden, weight, labels, *bias)
+        return full.from_hidden(hidden, weight, labels, head_bias=bias[0] if bias else None)
 
     return by_logits, from_hidden
 

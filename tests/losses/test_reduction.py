@@ -30,7 +30,9 @@ def test_none_sums_up_to_sum(make, data):
     loss, labels = make(), data.draw(grids())
     logits = random_logits((*labels.shape, V), data.draw(st.integers(0, 10**6)))
     weights = data.draw(st.sampled_from([None, torch.rand(labels.shape, dtype=torch.float64)]))
-    each, summed = (loss(logits, labels, weights, reduction) for reduction in ("none", "sum"))
+    each, summed = (
+        loss(logits, labels, label_weights=weights, reduction=reduction) for reduction in ("none", "sum")
+    )
     assert each.total.shape == labels.shape
     assert (each.total[labels < 0] == 0).all()
     torch.testing.assert_close(each.total.sum(), summed.total)
@@ -47,7 +49,7 @@ def test_equal_weights_change_nothing(make, data):
     logits = random_logits((*labels.shape, V), data.draw(st.integers(0, 10**6)))
     plain = loss(logits, labels)
     for factor in (1.0, 2.5):
-        weighted = loss(logits, labels, torch.full(labels.shape, factor, dtype=torch.float64))
+        weighted = loss(logits, labels, label_weights=torch.full(labels.shape, factor, dtype=torch.float64))
         torch.testing.assert_close(weighted.total, plain.total)
         torch.testing.assert_close(gradient(weighted.total, logits), gradient(plain.total, logits))
 
@@ -73,7 +75,10 @@ def test_a_number_of_weight_0_is_a_masked_number(make, data):
     assume(
         torch.equal(partition(spans, kept), partition(without, kept))
     )  # 1.1.1 is no decimal, what is left of it may be
-    weighted, masked = loss(logits, labels, weights), loss(logits, labels.masked_fill(drop, -100))
+    weighted, masked = (
+        loss(logits, labels, label_weights=weights),
+        loss(logits, labels.masked_fill(drop, -100)),
+    )
     torch.testing.assert_close(weighted.total, masked.total)
     torch.testing.assert_close(gradient(weighted.total, logits), gradient(masked.total, logits))
 
@@ -87,7 +92,7 @@ def test_a_weight_of_two_counts_a_sample_item_twice():
         loss(logits, labels.masked_fill(mask, -100))
         for mask in (torch.tensor([[False, False, True, True]]), torch.tensor([[True, True, True, False]]))
     )
-    both = loss(logits, labels, torch.tensor([[3.0, 3.0, 9.0, 1.0]], dtype=torch.float64))
+    both = loss(logits, labels, label_weights=torch.tensor([[3.0, 3.0, 9.0, 1.0]], dtype=torch.float64))
     torch.testing.assert_close(both.emd, (first.emd * 2 * 3 + second.emd) / (2 * 3 + 1))
     torch.testing.assert_close(both.relative, (first.relative * 3 + second.relative) / 4)
 
@@ -95,8 +100,8 @@ def test_a_weight_of_two_counts_a_sample_item_twice():
 def test_a_number_has_the_weight_of_its_first_token():
     loss = NTIL(NumberVocab.from_texts(WIDE), gamma=0.0, noise_scale=0.0)
     labels, logits = encode(WIDE, ["42", "5", "the", "9"]), random_logits((1, 4, len(WIDE)), 5)
-    expected = loss(logits, labels, torch.tensor([[2.0, 2.0, 0.0, 1.0]]))
-    found = loss(logits, labels, torch.tensor([[2.0, 0.5, 7.0, 1.0]]))
+    expected = loss(logits, labels, label_weights=torch.tensor([[2.0, 2.0, 0.0, 1.0]]))
+    found = loss(logits, labels, label_weights=torch.tensor([[2.0, 0.5, 7.0, 1.0]]))
     torch.testing.assert_close(found.total, expected.total)
     each = loss(logits, labels, reduction="none").total
     assert each[0, 1] == each[0, 2] == 0
@@ -119,7 +124,7 @@ def test_fused_and_plain_agree_on_weights(balance, ce_on_digits, data):
             EMD(NumberVocab.from_texts(texts)), balance=balance, ce_on_digits=ce_on_digits, fused=fused
         )
         leaf = logits.detach().clone().requires_grad_()
-        parts = full.parts(leaf, labels, weights=weights)
+        parts = full.parts(leaf, labels, label_weights=weights)
         parts.total.backward()
         results.append(
             ({"total": parts.total.detach(), **{k: v.detach() for k, v in parts.terms.items()}}, leaf.grad)
@@ -133,8 +138,8 @@ def test_from_hidden_takes_weights():
     weights = torch.rand(LABELS.shape, generator=generator)
     full = WithCrossEntropy(NTIL(NumberVocab.from_texts(PLAIN), noise_scale=0.0))
     leaves = [[t.clone().requires_grad_() for t in (hidden, weight)] for _ in range(2)]
-    full.from_hidden(*leaves[0], LABELS, weights=weights).backward()
-    full(torch.nn.functional.linear(*leaves[1]), LABELS, weights).backward()
+    full.from_hidden(*leaves[0], LABELS, label_weights=weights).backward()
+    full(torch.nn.functional.linear(*leaves[1]), LABELS, label_weights=weights).backward()
     for ours, theirs in zip(*leaves, strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
 
@@ -150,8 +155,10 @@ def test_cross_entropy_weights_by_hand():
     )
     full = WithCrossEntropy(EMD(NumberVocab.from_texts(PLAIN)), weight=0.0, balance="none")
     for made in (CrossEntropy(), full):
-        torch.testing.assert_close(made(logits, labels, weights), (nll * weights).sum() / 6)
-        torch.testing.assert_close(made(logits, labels, weights, "none"), nll * weights)
+        torch.testing.assert_close(made(logits, labels, label_weights=weights), (nll * weights).sum() / 6)
+        torch.testing.assert_close(
+            made(logits, labels, label_weights=weights, reduction="none"), nll * weights
+        )
         torch.testing.assert_close(made(logits, labels, reduction="sum"), nll.sum())
         torch.testing.assert_close(made(logits, labels), nll.sum() / 4)
 
@@ -171,7 +178,7 @@ def test_with_cross_entropy_position_by_position():
 
 def test_weights_of_zero_leave_a_connected_zero(loss):
     logits = random_logits((*LABELS.shape, V), 4, torch.float32)
-    total = loss(logits, LABELS, torch.zeros(LABELS.shape)).total
+    total = loss(logits, LABELS, label_weights=torch.zeros(LABELS.shape)).total
     assert total == 0
     assert (gradient(total, logits) == 0).all()
 
@@ -180,16 +187,16 @@ def test_mistakes_are_explained(loss):
     logits = random_logits((*LABELS.shape, V), 4)
     with pytest.raises(ValueError, match="reduction must be one of mean, sum, none, not 'avg'"):
         loss(logits, LABELS, reduction="avg")
-    with pytest.raises(ValueError, match=r"expected weights \[B, T\] like the labels"):
-        loss(logits, LABELS, torch.ones(3))
+    with pytest.raises(ValueError, match=r"expected label_weights \[B, T\] like the labels"):
+        loss(logits, LABELS, label_weights=torch.ones(3))
     with pytest.raises(ValueError, match="needs balance='none'; 'ce_ratio' balances the means"):
         WithCrossEntropy(loss)(logits, LABELS, reduction="sum")
-    with pytest.raises(ValueError, match="expected weights"):
-        WithCrossEntropy(loss)(logits, LABELS, torch.ones(3))
+    with pytest.raises(ValueError, match="expected label_weights"):
+        WithCrossEntropy(loss)(logits, LABELS, label_weights=torch.ones(3))
 
 
 def test_losses_that_need_the_whole_vocabulary_take_weights_too():
     logits, weights = random_logits((*LABELS.shape, V), 6), torch.rand(LABELS.shape)
     full = WithCrossEntropy(GaussianCE(NumberVocab.from_texts(PLAIN)), balance="none", weight=1.0)
-    parts = full.parts(logits, LABELS, weights=weights)
+    parts = full.parts(logits, LABELS, label_weights=weights)
     torch.testing.assert_close(parts.total, parts.ce + parts.number)

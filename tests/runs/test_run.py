@@ -11,7 +11,7 @@ from fixtures import REPOSITORY
 from omegaconf import DictConfig, OmegaConf
 
 from ntil.errors import UserError
-from ntil.io import read_json
+from ntil.io import read_json, write_json
 from ntil.runs import Run
 from ntil.runs.run import available_threads, differences
 
@@ -170,3 +170,48 @@ def test_threads(given: str | None, jobs: int, least: int, monkeypatch: pytest.M
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert available_threads(jobs) == least or (given is None and jobs == 1)
+
+
+def evaluated(folder: Path, **evaluation: Any) -> Run:
+    return Run.open(config(folder, evaluation={"splits": None, "limit": None, **evaluation}))
+
+
+def test_other_evaluation_settings_keep_what_was_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = evaluated(tmp_path)
+    (run.folder / "model").mkdir()
+    write_json(run.folder / "predictions.jsonl", {"of": "the first"})
+    run.complete({"first": 1})
+    again = evaluated(tmp_path, limit=5)
+    assert not again.is_complete
+    assert (again.folder / "model").exists()
+    assert again.config.evaluation.limit == 5
+    assert "evaluation.limit: None → 5" in capsys.readouterr().out
+    earlier = again.folder / "earlier" / "1"
+    assert read_json(earlier / "metrics.json") == {"first": 1}
+    assert (earlier / "predictions.jsonl").exists()
+    assert OmegaConf.load(earlier / "config.yaml").evaluation.limit is None
+    again.complete({"second": 2})
+    evaluated(tmp_path).close()
+    assert read_json(again.folder / "earlier" / "2" / "metrics.json") == {"second": 2}
+
+
+def test_the_same_evaluation_settings_leave_a_complete_run_alone(tmp_path: Path) -> None:
+    run = evaluated(tmp_path)
+    (run.folder / "model").mkdir()
+    run.complete({"first": 1})
+    again = evaluated(tmp_path)
+    assert again.is_complete
+    assert not (again.folder / "earlier").exists()
+    again.close()
+
+
+def test_another_training_is_refused_whatever_the_evaluation(tmp_path: Path) -> None:
+    run = evaluated(tmp_path)
+    (run.folder / "model").mkdir()
+    run.complete({"first": 1})
+    with pytest.raises(UserError, match="seed: 0 → 1"):
+        Run.open(config(tmp_path, seed=1, evaluation={"splits": None, "limit": 5}))
+    assert run.is_complete
+    assert read_json(run.folder / "metrics.json") == {"first": 1}

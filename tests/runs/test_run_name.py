@@ -38,6 +38,39 @@ def test_the_order_of_typing_does_not_matter() -> None:
 
 
 def test_a_name_is_a_folder_name() -> None:
-    made = name("evaluation.splits=[test,val]", "data.splits={train: 5, val: 1}", "task.question='a/b ü'")
+    made = name("data.splits={train: 5, val: 1}", "task.question='a/b ü'")
     assert Path(made).name == made
-    assert len(made) <= 200
+    assert len(made.encode()) <= 200
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["task.question='a/b'"], ["task.question='a b'"]),  # signs that no file name can hold
+        (["task.question=a_b"], ["task.question='a b'"]),
+        ([f"task.question={'x' * 240}1"], [f"task.question={'x' * 240}2"]),  # cut
+        ([f"task.question='{'ü' * 120}1'"], [f"task.question='{'ü' * 120}2'"]),  # in bytes
+    ],
+)
+def test_no_two_settings_share_a_name(one: list[str], other: list[str]) -> None:
+    assert name(*one) != name(*other)
+    assert max(len(name(*typed).encode()) for typed in (one, other)) <= 200
+
+
+def test_settings_of_the_evaluation_are_no_part_of_a_name() -> None:
+    """They concern no training: the same run is scored with them."""
+    typed = ["evaluation.limit=5", "evaluation.splits=[val]", "loss.weight=0.5"]
+    assert name(*typed) == "clock-tiny-ntil-seed0,loss.weight=0.5"
+
+
+@pytest.mark.parametrize(
+    "given", ["name=a/b", "name=.x", "name=..", "name=''", "experiment_name=../x", f"name={'y' * 201}"]
+)
+def test_names_that_would_never_be_collected_are_refused(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("train", given, f"paths.outputs={tmp_path / 'outputs'}")
+    assert ran.code == 2
+    assert given.partition("=")[0] in ran.err
+    assert not list(tmp_path.iterdir())

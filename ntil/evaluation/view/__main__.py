@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntil.errors import UserError, guard
+from ntil.errors import UserError, guard, run_command
+from ntil.escape import terminal
 from ntil.evaluation.view.cards import read_view
 from ntil.evaluation.view.page import render
 from ntil.io import write_text
@@ -38,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def view(run: Path, count: int, data: Path | None, out: Path) -> int:
     if count < 1:
         raise UserError(f"--count {count} leaves nothing to look at; use at least 1.")
-    write_text(out, render(read_view(run, count, data)))
+    found = read_view(run, count, data)
+    for reason in found.skipped:
+        print(f"no picture of {terminal(reason)}", file=sys.stderr)
+    write_text(out, render(found))
     print(f"open {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

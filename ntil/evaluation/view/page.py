@@ -1,11 +1,13 @@
 """The page itself. Whatever comes from data or a model is escaped; no script reads it but the filters' own values."""
 
-from html import escape
+import math
 
 from ntil.data.task import Task
+from ntil.escape import html
 from ntil.evaluation.view.cards import Card, View
 
 KINDS = ("worst", "best", "random")
+SEPARATOR = "␟"  # of several values in an attribute; the script knows it too
 
 STYLE = """
 :root { --ink: #1d2329; --faint: #68727c; --line: #dfe3e7; --right: #00795a; --wrong: #b34700; --paper: #fff; --ground: #f5f6f7 }
@@ -49,7 +51,7 @@ const shown = document.querySelector("output");
 function show() {
   let count = 0;
   for (const card of cards) {
-    card.hidden = !selects.every(s => s.value === "" || (card.dataset[s.name] || "").split("\\u001f").includes(s.value));
+    card.hidden = !selects.every(s => s.value === "" || (card.dataset[s.name] || "").split("␟").includes(s.value));
     count += !card.hidden;
   }
   const best = document.querySelector("select[name=kinds]").value === "best";
@@ -63,9 +65,7 @@ show();
 
 def render(view: View) -> str:
     """The page as one text."""
-    filters = [
-        _select("split", "split", [*view.results["splits"]], any_value=len(view.results["splits"]) > 1)
-    ]
+    filters = [_select("split", "split", [*view.results], any_value=len(view.results) > 1)]
     filters.append(_select("kinds", "which", [*KINDS], any_value=True, chosen="worst"))
     for number, key in enumerate(view.task.groups):
         values = sorted({card.groups[key] for card in view.cards if key in card.groups})
@@ -74,9 +74,9 @@ def render(view: View) -> str:
     cards = "\n".join(_card(card, view.task) for card in view.cards)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(view.title)}</title><style>{STYLE}</style></head>
-<body><header><h1>{escape(view.title)}</h1>
-<p>{escape(view.task.name)}: truth in green, answer in orange; under each token, how sure the model was of it.</p>
+<title>{html(view.title)}</title><style>{STYLE}</style></head>
+<body><header><h1>{html(view.title)}</h1>
+<p>{html(view.task.name)}: truth in green, answer in orange; under each token, how sure the model was of it.</p>
 <div class="scroll">{_results(view)}</div></header>
 <nav>{"".join(filters)}<output></output></nav>
 <main>
@@ -87,26 +87,28 @@ def render(view: View) -> str:
 
 def _results(view: View) -> str:
     names = list(view.task.metrics)
-    heads = "".join(f"<th>{escape(view.task.metrics[name].label)}</th>" for name in names)
+    heads = "".join(f"<th>{html(view.task.metrics[name].label)}</th>" for name in names)
     rows = []
-    for split, result in view.results["splits"].items():
-        intervals = result.get("intervals", {})
+    for split, result in view.results.items():
         cells = "".join(
-            f"<td>{_number(result['metrics'][name], view.task, name)}{_interval(intervals.get(name), view.task, name)}</td>"
+            f"<td>{_number(result.metrics.get(name), view.task, name)}{_interval(result.intervals.get(name), view.task, name)}</td>"
             for name in names
         )
-        rows.append(f"<tr><td>{escape(split)} <small>({result['count']})</small></td>{cells}</tr>")
-        for kind, metrics in result.get("baselines", {}).items():
-            cells = "".join(f"<td>{_number(metrics[name], view.task, name)}</td>" for name in names)
-            rows.append(f'<tr class="base"><td>a {escape(kind)} answer</td>{cells}</tr>')
+        rows.append(f"<tr><td>{html(split)} <small>({html(result.count)})</small></td>{cells}</tr>")
+        for kind, metrics in result.baselines.items():
+            cells = "".join(f"<td>{_number(metrics.get(name), view.task, name)}</td>" for name in names)
+            rows.append(f'<tr class="base"><td>a {html(kind)} answer</td>{cells}</tr>')
     return f"<table><tr><th></th>{heads}</tr>{''.join(rows)}</table>"
 
 
 def _number(value: float | None, task: Task, name: str) -> str:
-    return "–" if value is None else f"{value:.{task.metrics[name].digits}f}"
+    """What is not finite is shown as such."""
+    if value is None:
+        return "–"
+    return f"{value:.{task.metrics[name].digits}f}" if math.isfinite(value) else html(value)
 
 
-def _interval(bounds: list[float] | None, task: Task, name: str) -> str:
+def _interval(bounds: tuple[float | None, float | None] | None, task: Task, name: str) -> str:
     if bounds is None:
         return ""
     low, high = (_number(bound, task, name) for bound in bounds)
@@ -117,30 +119,28 @@ def _select(name: str, title: str, values: list[str], any_value: bool, chosen: s
     options = ['<option value="">all</option>'] if any_value else []
     for value in values:
         mark = " selected" if value == chosen else ""
-        options.append(f'<option value="{escape(value)}"{mark}>{escape(value)}</option>')
-    return f'<label>{escape(title)}<select name="{name}">{"".join(options)}</select></label>'
+        options.append(f'<option value="{html(value)}"{mark}>{html(value)}</option>')
+    return f'<label>{html(title)}<select name="{name}">{"".join(options)}</select></label>'
 
 
 def _card(card: Card, task: Task) -> str:
     groups = {f"g{number}": card.groups[key] for number, key in enumerate(task.groups) if key in card.groups}
-    data = {"split": card.split, "kinds": "\x1f".join(card.kinds), "error": f"{card.error:.6g}", **groups}
-    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
-    picture = f'<img src="{card.picture}" alt="{escape(card.id)}" loading="lazy">' if card.picture else ""
-    query = f"<div>{escape(card.query)}</div>" if card.query else ""
+    data = {"split": card.split, "kinds": SEPARATOR.join(card.kinds), "error": f"{card.error:.6g}", **groups}
+    attributes = "".join(f' data-{name}="{html(value)}"' for name, value in data.items())
+    picture = f'<img src="{card.picture}" alt="{html(card.id)}" loading="lazy">' if card.picture else ""
+    query = f"<div>{html(card.query)}</div>" if card.query else ""
     said = "".join(_token(text, probability) for text, probability in card.tokens) or "<i>nothing</i>"
-    scores = ", ".join(
-        f"{escape(name)} {'–' if v is None else f'{v:.3g}'}" for name, v in card.scores.items()
-    )
+    scores = ", ".join(f"{html(name)} {'–' if v is None else f'{v:.3g}'}" for name, v in card.scores.items())
     return (
         f'<article class="{"right" if card.error == 0 else "wrong"}"{attributes}>{picture}{query}'
-        f'<div class="truth"><b>{escape(card.truth)}</b></div><div class="answer">{said}</div>'
-        f"<details><summary>{escape(card.id)}</summary>{scores}</details></article>"
+        f'<div class="truth"><b>{html(card.truth)}</b></div><div class="answer">{said}</div>'
+        f"<details><summary>{html(card.id)}</summary>{scores}</details></article>"
     )
 
 
 def _token(text: str, probability: float | None) -> str:
     """Underlined from red (unsure) over yellow to green (sure)."""
     if probability is None:
-        return f"<span>{escape(text)}</span>"
+        return f"<span>{html(text)}</span>"
     hue = round(120 * probability)
-    return f'<span style="border-color: hsl({hue} 70% 50%)" title="{probability:.2f}">{escape(text)}</span>'
+    return f'<span style="border-color: hsl({hue} 70% 50%)" title="{probability:.2f}">{html(text)}</span>'

@@ -1,12 +1,11 @@
 """`python -m ntil.models.convert`: see --help."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from transformers.utils import logging
 
-from ntil.errors import guard
+from ntil.errors import guard, run_command
 from ntil.models.convert import convert
 
 EXAMPLES = """examples:
@@ -57,4 +56,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

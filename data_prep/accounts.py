@@ -1,0 +1,78 @@
+"""Every record is accounted for: kept, or skipped with its reason; and no two are mixed."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ntil.data.example import MANIFEST, Example
+from ntil.errors import UserError
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One source record that did not make it: which, and why. `why` is the same for all of a kind, `what` is not."""
+
+    what: str
+    why: str
+
+
+def commonest(skipped: Sequence[Skipped], most: int = 3) -> str:
+    """`45: 30 × the picture is missing (such as a.jpg); 15 × …`, the commonest reasons first."""
+    examples: dict[str, str] = {}
+    for skip in skipped:
+        examples.setdefault(skip.why, skip.what)
+    ranked = Counter(skip.why for skip in skipped).most_common()
+    shown = [f"{count:,} × {_shown(why)} (such as {_shown(examples[why])})" for why, count in ranked[:most]]
+    if len(ranked) > most:
+        rest = sum(count for _, count in ranked[most:])
+        shown.append(f"{rest:,} for other reasons, in {MANIFEST}")
+    return f"{len(skipped):,}{': ' if shown else ''}{'; '.join(shown)}"
+
+
+def _shown(text: str) -> str:
+    """A text of a file, fit for a terminal."""
+    short = text if len(text) <= 100 else f"{text[:99]}…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in short)
+
+
+class Apart:
+    """Stops a build in which two records have one id, or one picture's file and other pictures."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._files: dict[
+            str, tuple[Example, str]
+        ] = {}  # path, as plain as any file system has it → first record, digest
+
+    def check(self, example: Example, digest: str | None) -> None:
+        if example.id in self._ids:
+            raise UserError(f"two records would have the id {example.id!r}; ids must tell them apart.")
+        self._ids.add(example.id)
+        if digest is None:
+            return
+        first, seen = self._files.setdefault(plain(str(example.image)), (example, digest))
+        if seen != digest:
+            raise UserError(
+                f"the records {first.id!r} ({first.image}) and {example.id!r} ({example.image}) would write different "
+                "pictures to one file; give their sources names that differ, in more than case."
+            )
+
+
+def plain(name: str) -> str:
+    """The same for names that some file system takes for one: of another case, or another form in Unicode."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def distinct(names: Sequence[str], same: Callable[[str], str] = str) -> list[str]:
+    """The names, with -2, -3, … behind those that `same` does not tell from an earlier one."""
+    wanted, given, last = {same(name) for name in names}, set(), Counter[str]()
+    found = []
+    for name in names:
+        other, kind = name, same(name)
+        while same(other) in given or (last[kind] and same(other) in wanted):
+            last[kind] += 1
+            other = f"{name}-{last[kind] + 1}"
+        given.add(same(other))
+        found.append(other)
+    return found

@@ -1,0 +1,166 @@
+"""What can be known before training is said before training."""
+
+from pathlib import Path
+from typing import Any
+
+import fixtures
+import pytest
+from fixtures import in_folder, run, write_data_set
+from model_configs import composed, model_config
+
+from ntil.errors import SpellingError, UserError
+from ntil.evaluation import evaluate
+from ntil.evaluation.settings import EvaluationSettings
+from ntil.evaluation.splits import splits_to_score
+from ntil.models import load_model
+from ntil.models.families import family_of
+from ntil.models.load import model_settings
+from ntil.models.published import PublishedAdapter
+from ntil.models.tiny_processor import character_tokenizer
+from ntil.training import check_before_training
+from tasks.arithmetic import ArithmeticTask
+
+in_tmp_path = fixtures.in_tmp_path
+SUMS = ["task=arithmetic", "trainer.eval_steps=0"]
+
+
+def record(number: int, split: str = "train", query: str = "1+1=", answer: str = "2") -> dict[str, Any]:
+    return {"id": f"{split}-{number}", "split": split, "query": query, "target": {"answer": answer}}
+
+
+def checked(data: Path, *overrides: str, **task: Any) -> list[str]:
+    cfg = composed(*SUMS, *overrides)
+    model, adapter = load_model(cfg.model)
+    return check_before_training(model, adapter, ArithmeticTask(**task), data, cfg)
+
+
+def test_what_fits_is_told_with_its_ceiling(tmp_path: Path) -> None:
+    data = write_data_set(tmp_path, [record(1), record(2, "test", answer="1234")])
+    (line,) = checked(data)
+    assert line.startswith("test (1): the true answers of at most 5 tokens would score correct 1.000")
+
+
+@pytest.mark.parametrize("limit", [4, 1])
+def test_answers_that_would_be_cut_are_refused_with_the_limit_that_they_need(
+    tmp_path: Path, limit: int
+) -> None:
+    data = write_data_set(tmp_path, [record(1, answer="12345"), record(2), record(3, "test", answer="1234")])
+    with pytest.raises(UserError) as refused:
+        checked(data, max_new_tokens=limit)
+    said = str(refused.value)
+    assert f"train: {2 if limit == 1 else 1} of 2" in said
+    assert "test: 1 of 1 (100.0%)" in said
+    assert "Set task.max_new_tokens=6" in said
+    assert checked(data, max_new_tokens=6)
+
+
+def test_only_what_is_used_counts(tmp_path: Path) -> None:
+    long = "1" * 30
+    data = write_data_set(tmp_path, [record(1), record(2, answer=long), record(3, "test")])
+    with pytest.raises(UserError, match="train: 1 of 2"):
+        checked(data)
+    assert checked(data, "trainer.train_examples=1")
+    assert checked(data, "trainer.max_steps=0"), "nothing is trained"
+
+
+def test_more_than_the_model_has_positions_for(tmp_path: Path) -> None:
+    data = write_data_set(tmp_path, [record(1, query="1+" * 60), record(2, "test")])
+    with pytest.raises(UserError, match=r"train-1 takes 124 tokens .* 64 positions.*=128"):
+        checked(data, "+model.text_config.max_position_embeddings=64")
+    assert checked(data, "+model.text_config.max_position_embeddings=128")
+
+
+@pytest.mark.parametrize(
+    ("query", "prefix"), [("π+1=", ""), ("1+1=", "ü"), ("\t1+1=", ""), ("1+1=\u200b", "")]
+)
+def test_training_texts_that_cannot_be_spelled_are_refused(tmp_path: Path, query: str, prefix: str) -> None:
+    data = write_data_set(tmp_path, [record(1), record(2, query=query), record(3, "test")])
+    with pytest.raises(UserError, match=r"of the 2 training examples[\s\S]*train-2: .*cannot spell"):
+        checked(data, prefix=prefix)
+
+
+def test_questions_of_a_test_that_cannot_be_asked_are_told(tmp_path: Path) -> None:
+    data = write_data_set(
+        tmp_path, [record(1), *(record(i, "test", query=f"{i}π=") for i in range(5)), record(6, "test")]
+    )
+    lines = checked(data)
+    assert "warning: 5 of 6 questions cannot be asked" in lines[1]
+    assert "test-0:" in lines[1]
+    assert "and 2 more" in lines[1]
+
+
+def test_they_count_as_unanswered(tmp_path: Path) -> None:
+    data = write_data_set(tmp_path, [record(1), record(2, "test", query="π="), record(3, "test", query="é=")])
+    cfg = composed(*SUMS, "evaluation.pictures=true")
+    model, adapter = load_model(cfg.model)
+    said: list[str] = []
+    result = evaluate(model, adapter, ArithmeticTask(), data, cfg.evaluation, tmp_path, said.append)
+    split = result["splits"]["test"]
+    assert split["unanswered"] == 2
+    assert split["metrics"]["no_number"] == 1
+    assert any("2 of 2 could not be asked and count as wrong; test-2: " in line for line in said)
+    rows = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 2
+    assert all('"unanswered": "`tiny` writes' in row for row in rows)
+
+
+def test_a_published_family_s_tokenizer_with_an_unknown_token() -> None:
+    adapter = PublishedAdapter(
+        model_settings(model_config("baichuan2_tiny")), family_of("baichuan2"), character_tokenizer()
+    )
+    assert adapter.answer_ids("12")[-1] == adapter.stop_ids[0]
+    for spell in (adapter.question_ids, adapter.answer_ids):
+        with pytest.raises(SpellingError, match="cannot spell 'é', 'π' of 'π=é1'"):
+            spell("π=é1")
+
+
+def settings(splits: list[str] | None, optional: list[str]) -> EvaluationSettings:
+    return EvaluationSettings(
+        splits=splits, optional_splits=optional, pictures=False, batch_size=1, limit=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("has", "splits", "optional", "scored"),
+    [
+        (["train", "val", "test"], None, ["heldout"], ["test"]),
+        (["train", "test", "heldout"], None, ["heldout"], ["test", "heldout"]),
+        (["train", "val", "testA", "testB"], None, ["testB"], ["testA", "testB"]),
+        (["train", "val", "testA"], ["val"], [], ["val"]),
+    ],
+)
+def test_splits_that_are_scored(
+    has: list[str], splits: list[str] | None, optional: list[str], scored: list[str]
+) -> None:
+    assert splits_to_score(settings(splits, optional), dict.fromkeys(has, 1), Path("d")) == scored
+
+
+@pytest.mark.parametrize(
+    ("has", "splits", "says"),
+    [
+        (["train", "testA"], ["test"], "no split 'test'.*'testA'"),
+        (["train", "val"], None, "no split to score"),
+        (["train", "test"], [], "no split to score"),
+    ],
+)
+def test_splits_that_cannot_be_scored(has: list[str], splits: list[str] | None, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        splits_to_score(settings(splits, []), dict.fromkeys(has, 1), Path("d"))
+
+
+@pytest.mark.parametrize("dry", ["true", "false"])
+def test_the_command_refuses_before_training(tmp_path: Path, dry: str) -> None:
+    ran = run(
+        "train",
+        "task=arithmetic",
+        "data.splits={train: 20, val: 4, test: 6}",
+        *in_folder(tmp_path),
+        "task.max_new_tokens=1",
+        "trainer.eval_steps=0",
+        "trainer.batch_size=4",
+        "name=r",
+        f"trainer.dry_run={dry}",
+    )
+    assert ran.code == 2
+    assert "train: 20 of 20 (100.0%)" in ran.err
+    assert not (tmp_path / "outputs" / "runs" / "r" / "train.jsonl").exists()
