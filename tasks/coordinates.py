@@ -73,7 +73,9 @@ class CoordinateFormat:
     def outline_to_steps(self, points: Sequence[Point], size: Size) -> list[Steps]:
         """A polygon without the corners that fall together; its bounding box's four where no area is left of it."""
         steps = self.to_steps(points, size)
-        apart = [point for point, before in zip(steps, steps[-1:] + steps[:-1], strict=True) if point != before]
+        apart = [
+            point for point, before in zip(steps, steps[-1:] + steps[:-1], strict=True) if point != before
+        ]
         if region(apart).area > 0:
             return apart
         xs, ys = zip(*points, strict=True)
