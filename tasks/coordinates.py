@@ -19,6 +19,7 @@ from fractions import Fraction
 
 from ntil.errors import UserError, did_you_mean
 from ntil.metrics.exact import Number
+from ntil.metrics.polygons import region
 
 Point = tuple[Number, Number]  # x to the right, y down
 Steps = tuple[int, int]  # a point in steps of its format
@@ -69,6 +70,18 @@ class CoordinateFormat:
         (x1, x2), (y1, y2) = _apart(x1, x2, wide), _apart(y1, y2, high)
         return [(x1, y1), (x2, y2)]
 
+    def outline_to_steps(self, points: Sequence[Point], size: Size) -> list[Steps]:
+        """A polygon without the corners that fall together; its bounding box's four where no area is left of it."""
+        steps = self.to_steps(points, size)
+        apart = [
+            point for point, before in zip(steps, steps[-1:] + steps[:-1], strict=True) if point != before
+        ]
+        if region(apart).area > 0:
+            return apart
+        xs, ys = zip(*points, strict=True)
+        (x1, y1), (x2, y2) = self.box_to_steps((min(xs), min(ys), max(xs), max(ys)), size)
+        return [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+
     def write(self, shapes: Sequence[Sequence[Steps]]) -> str:
         """Shapes in steps as text."""
         before, after = self.marks
@@ -79,9 +92,8 @@ class CoordinateFormat:
         shapes = [self._read(part.strip()) for part in text.strip().split(BETWEEN.strip())]
         if any(shape is None for shape in shapes):
             return None
-        limit = self.steps if self.steps is not None else 99_999
         found = [shape for shape in shapes if shape is not None]
-        inside = all(x <= limit and y <= limit for shape in found for x, y in shape)
+        inside = self.steps is None or all(max(point) <= self.steps for shape in found for point in shape)
         return found if inside else None
 
     @property
@@ -93,7 +105,7 @@ class CoordinateFormat:
         if self.style == "list":
             number = r"(?:0\.[0-9]{2}|1\.00)"
             return before + rf"\[{number}(?:, {number}){{3}}\]" + after
-        number = r"(?:0|[1-9][0-9]{0,2}|1000)" if self.steps == 1000 else r"(?:0|[1-9][0-9]{0,4})"
+        number = r"(?:0|[1-9][0-9]{0,2}|1000)" if self.steps == 1000 else r"(?:0|[1-9][0-9]{0,8})"
         return before + rf"\({number},{number}\),\({number},{number}\)" + after
 
     def _frame(self, size: Size) -> tuple[Size, tuple[int, int]]:
@@ -134,7 +146,7 @@ def _pattern(item: str, between: str, opening: str = "", closing: str = "") -> r
 
 # style → (the whole shape, one number of it)
 _PATTERNS = {
-    "tuples": (_pattern(r"\(\d{1,5}, ?\d{1,5}\)", ", ?"), re.compile(r"[0-9]+")),
+    "tuples": (_pattern(r"\(\d{1,9}, ?\d{1,9}\)", ", ?"), re.compile(r"[0-9]+")),
     "list": (_pattern(r"[01]\.\d\d", ", ?", r"\[", r"\]"), re.compile(r"[01]\.[0-9]{2}")),
     "loc": (_pattern(_LOC.pattern, ""), _LOC),
 }

@@ -4,13 +4,16 @@
     answer  (412,388),(587,612)                                      in the model's coordinate format
 
 Record: `target` = {"boxes": [[x1, y1, x2, y2], …], "width": …, "height": …} in pixels. `LocalizationTask` takes one
-box; `DetectionTask` lists all boxes of a category, left to right and then top to bottom, or says "none".
+box; `DetectionTask` lists all boxes of a category, left to right and then top to bottom, or says "none". A detection
+target may hold "ignored": [[x1, y1, x2, y2], …], regions such as crowds that are not part of the answer; as in COCO, a box
+that matches no target and lies in one of them by half of its own area or more counts neither way.
 
 An answer is parsed when it is exactly one box (or a list of boxes) in the format, each with x1 < x2 and y1 < y2.
 Anything else is wrong and gets no invented box: it counts as 0 in every accuracy and in the mean IoU, and is left out
 of the centre distance; its share is 1 − "parsed". IoU is computed without rounding, so that 1/2 is 1/2.
 
-Version 1: first version.
+localization, version 1: first version.
+detection, version 1: first version. Version 2: ignored regions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +28,7 @@ from ntil.data.task import Item, Metric, Task
 from ntil.metrics import boxes
 from ntil.metrics.exact import Number
 from tasks.coordinates import CoordinateFormat, Size, Steps
-from tasks.drawing import ANSWER, TRUTH, corners, enlarged, outline
+from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
 
 Corners = list[Steps]  # of a box, in steps of the format: top left, bottom right
 NONE = "none"
@@ -68,12 +71,15 @@ class _BoxTask(Task):
         image, scale = enlarged(image)
         if example is not None:
             known = _size(example)
-            for box in example.target["boxes"]:
-                shown = [
-                    value * scale * side / full
-                    for value, side, full in zip(box, size * 2, known * 2, strict=True)
-                ]
-                outline(image, corners(shown), TRUTH, 4)
+            for colour, known_boxes in ((FAINT, _ignored(example)), (TRUTH, example.target["boxes"])):
+                for box in known_boxes:
+                    sides = zip(box, size * 2, known * 2, strict=True)
+                    outline(
+                        image,
+                        corners([value * scale * side / full for value, side, full in sides]),
+                        colour,
+                        4,
+                    )
         for shape in shapes:
             outline(image, corners([value * scale for value in self.pixels(shape, size)]), ANSWER, 2)
         return image
@@ -143,7 +149,7 @@ class DetectionTask(_BoxTask):
     """All boxes of a category as a list. See the module's docstring."""
 
     name: ClassVar[str] = "detection"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     headline: ClassVar[str] = "h_mean"
     metrics: ClassVar[Mapping[str, Metric]] = {
         "h_mean": Metric("H-mean@0.5", "higher", "share", ratio=(("hits", "hits"), ("found", "targets"))),
@@ -173,9 +179,12 @@ class DetectionTask(_BoxTask):
     def score(self, parsed: list[Corners] | None, example: Example) -> dict[str, float | None]:
         truth = example.target["boxes"]
         found = [self.pixels(shape, _size(example)) for shape in parsed or ()]
+        pairs = boxes.matched(found, truth)
+        hit = {place for place, _ in pairs}
+        missed = [box for place, box in enumerate(found) if place not in hit]
         return {
-            "hits": float(len(boxes.matched(found, truth))),
-            "found": float(len(found)),
+            "hits": float(len(pairs)),
+            "found": float(len(found) - len(boxes.covered(missed, _ignored(example)))),
             "targets": float(len(truth)),
             "parsed": float(parsed is not None),
         }
@@ -186,6 +195,7 @@ class DetectionTask(_BoxTask):
                 boxes.Detections(
                     [self.pixels(shape, _size(item.example)) for shape in item.parsed or ()],
                     item.example.target["boxes"],
+                    _ignored(item.example),
                 )
                 for item in items
             ]
@@ -196,7 +206,7 @@ class DetectionTask(_BoxTask):
         return found + targets - 2 * hits + (0.0 if scores["parsed"] else 1.0)
 
     def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
-        """The picture at least 256 pixels large, with the boxes of the truth (green) and of the answer (orange)."""
+        """The picture at least 256 pixels large: targets green, ignored regions grey, the answer's boxes orange."""
         return self._drawn(image, parsed or [], example)
 
 
@@ -207,6 +217,10 @@ def _is_box(shape: Corners) -> bool:
 def _box(example: Example) -> list[float]:
     (box,) = example.target["boxes"]
     return [float(value) for value in box]
+
+
+def _ignored(example: Example) -> list[list[float]]:
+    return [[float(value) for value in box] for box in example.target.get("ignored") or ()]
 
 
 def _size(example: Example) -> Size:

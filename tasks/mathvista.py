@@ -6,21 +6,25 @@
 Record: `query` is the question; `target` has the published fields question_type ("multi_choice" or "free_form"),
 answer_type ("integer", "float", "text" or "list"), choices, unit, precision and answer.
 
-Scoring is the published one with a rule in place of the language model that extracts the answer:
+Scoring is the published one with rules in place of the language model that extracts the answer (tasks.extraction):
 
-    extraction    the text in quotes after `The answer is`; for numbers else the last number; for choices else a letter in
-                  brackets, or a text that is one letter; for lists the last [...]; else the whole text
-    choice        a letter picks from the choices, else the choice at the smallest edit distance (first of equals)
+    extraction    the text in quotes after `The answer is`, else for numbers, choices and lists what the rules find in the
+                  text, else the whole text
+    choice        the choice that is named, by its letter or its text; the published script takes the one at the smallest
+                  edit distance where none is
     integer       str(int(float(x)))        float  str(round(float(x), precision))        list  str(x)
-    correct       exact equality of the text with the answer
+    correct       exact equality of the text with the answer in the same form
 
-Where a number or a list is asked for and none is found, extraction has failed: the answer is wrong and counted in 1 − "parsed".
+Where a number, a choice or a list is asked for and none is found, extraction has failed: the answer is wrong and counted in
+1 − "parsed".
 
 Version 1: first version.
+Version 2: stated letters count, numbers are read whole, and a text that names no choice is not parsed.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image, ImageDraw
@@ -29,12 +33,9 @@ from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
 from tasks.drawing import ANSWER, TRUTH, caption_font, enlarged
+from tasks.extraction import chosen, last_list, last_number, letter, value
 
-NUMBER = re.compile(r"[-−]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?", re.ASCII)
-QUOTED = re.compile(r"""answer is:?\s*["“']([^"”']*)["”']""", re.IGNORECASE)
-LETTER = re.compile(r"\(([A-Z])\)")
-LONE_LETTER = re.compile(r"([A-Z])[.)]?")
-LIST = re.compile(r"\[[^\[\]]*\]")
+QUOTED = re.compile(r"""answer is:?\s*(?:"([^"]*)"|“([^”]*)”|'([^']*)'(?!\w))""", re.IGNORECASE)
 HINTS = {
     "integer": "Answer the question with an integer, e.g., 1, 2, 3, at the end.",
     "float": "Answer the question with a number of {places} decimal place{s}, e.g., {example}, at the end.",
@@ -42,6 +43,7 @@ HINTS = {
     "text": "Answer the question with the letter of the right choice, e.g., (A), at the end.",
 }
 EXAMPLES = {1: "1.2, 1.3, 1.4", 2: "1.23, 1.34, 1.45"}
+NUMBERS = ("integer", "float")
 STYLES = ("full", "short")
 
 
@@ -50,9 +52,8 @@ class Answer(NamedTuple):
 
     text: str
     quoted: str | None
-    number: str | None  # the last one, without separators
-    letter: str | None
-    items: str | None  # the last [...]
+    number: str | None  # without separators
+    items: str | None  # [...]
 
     def __str__(self) -> str:
         return self.text
@@ -62,7 +63,7 @@ class MathVistaTask(Task):
     """See the module's docstring. style: "full" prompts with hint and choices; "short" the question and the choices."""
 
     name: ClassVar[str] = "mathvista"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     headline: ClassVar[str] = "accuracy"
     groups: ClassVar[Sequence[str]] = ("answer_type", "question_type", "task", "source", "kind")
     metrics: ClassVar[Mapping[str, Metric]] = {
@@ -82,49 +83,57 @@ class MathVistaTask(Task):
         unit = f" (Unit: {target['unit']})" if target.get("unit") else ""
         choices = target.get("choices") or []
         if self.style == "short":
-            return question + unit + "".join(f" ({_letter(i)}) {choice}" for i, choice in enumerate(choices))
+            return question + unit + "".join(f" ({letter(i)}) {choice}" for i, choice in enumerate(choices))
         lines = [f"Hint: {_hint(target)}", f"Question: {question}{unit}"]
         if choices:
-            lines += ["Choices:", *(f"({_letter(i)}) {choice}" for i, choice in enumerate(choices))]
+            lines += ["Choices:", *(f"({letter(i)}) {choice}" for i, choice in enumerate(choices))]
         return "\n".join(lines)
 
     def answer(self, example: Example) -> str:
         target = example.target
-        if target["question_type"] == "multi_choice":
-            return f"({_letter(target['choices'].index(target['answer']))})"
-        return str(target["answer"])
+        if target["question_type"] != "multi_choice":
+            return str(target["answer"])
+        choices = _choices(target)
+        if str(target["answer"]) not in choices:
+            raise UserError(
+                f"record {example.id}: the answer {target['answer']!r} is none of its choices {choices}."
+            )
+        return f"({letter(choices.index(str(target['answer'])))})"
 
     def parse(self, text: str) -> Answer | None:
         text = text.strip()
         if not text:
             return None
-        quoted = QUOTED.search(text)
-        within = quoted[1].strip() if quoted else text
-        numbers, lists = NUMBER.findall(within), LIST.findall(within)
-        letter = LETTER.search(within) or LONE_LETTER.fullmatch(within)
-        return Answer(
-            text,
-            quoted[1].strip() if quoted else None,
-            numbers[-1].replace(",", "").replace("−", "-") if numbers else None,
-            letter[1] if letter else None,
-            lists[-1] if lists else None,
-        )
+        found = QUOTED.search(text)
+        quoted = next(group for group in found.groups() if group is not None).strip() if found else None
+        within = text if quoted is None else quoted
+        return Answer(text, quoted, last_number(within), last_list(within))
 
     def score(self, parsed: Answer | None, example: Example) -> dict[str, float | None]:
         target = example.target
+        answer = str(target["answer"])
         normalised = None if parsed is None else _normalised(parsed, target)
         scores: dict[str, float | None] = {
-            "accuracy": float(normalised == str(target["answer"])),
+            "accuracy": 0.0,
             "within_5": None,
             "relative_error": None,
             "parsed": float(normalised is not None),
         }
-        if target["answer_type"] in ("integer", "float") and target["question_type"] != "multi_choice":
-            truth = float(target["answer"])
-            off = 1.0 if normalised is None else abs(float(normalised) - truth)
-            near = normalised is not None and off <= 0.05 * abs(truth)
-            scores["within_5"] = float(near)
-            scores["relative_error"] = 1.0 if normalised is None else min(1.0, off / max(abs(truth), 1.0))
+        if target["answer_type"] not in NUMBERS or target["question_type"] == "multi_choice":
+            as_it_is = (
+                parsed is not None and target["answer_type"] == "text" and parsed.text == answer.strip()
+            )
+            scores["accuracy"] = float(normalised == answer or as_it_is)
+            return scores
+        truth = value(answer)
+        if truth is None:
+            raise UserError(
+                f"record {example.id}: the answer {answer!r} is no number of type {target['answer_type']}."
+            )
+        off = 1.0 if normalised is None else abs(float(normalised) - float(truth))
+        scores["accuracy"] = float(normalised == _rounded(truth, target))
+        scores["within_5"] = float(normalised is not None and off <= 0.05 * abs(float(truth)))
+        scores["relative_error"] = 1.0 if normalised is None else min(1.0, off / max(abs(float(truth)), 1.0))
         return scores
 
     def error(self, scores: Mapping[str, float | None]) -> float:
@@ -154,32 +163,32 @@ class MathVistaTask(Task):
 
 def _normalised(parsed: Answer, target: Mapping[str, Any]) -> str | None:
     """The answer in the form that is compared; None where extraction failed."""
-    if target["question_type"] == "multi_choice":
-        choices = [str(choice) for choice in target["choices"]]
-        place = ord(parsed.letter) - ord("A") if parsed.letter else len(choices)
-        if place < len(choices):
-            return choices[place]
-        said = parsed.quoted if parsed.quoted is not None else parsed.text
-        return min(choices, key=lambda choice: edit_distance(said, choice))
     kind = target["answer_type"]
+    if target["question_type"] == "multi_choice":
+        choices = _choices(target)
+        place = None if parsed.quoted is None else chosen(parsed.quoted, choices)
+        place = chosen(parsed.text, choices) if place is None else place
+        return None if place is None else choices[place]
     if kind == "list":
         return parsed.items
     if kind == "text":
         return parsed.quoted if parsed.quoted is not None else parsed.text
-    if parsed.number is None or len(parsed.number) > 300:  # longer ones are no floats
-        return None
-    value = float(parsed.number)
-    return str(int(value)) if kind == "integer" else str(round(value, int(target["precision"] or 0)))
+    number = None if parsed.number is None else value(parsed.number)
+    return None if number is None else _rounded(number, target)
 
 
-def edit_distance(one: str, other: str) -> int:
-    """Levenshtein's: the fewest insertions, deletions and replacements of a character."""
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
-        above, row = row, [i]
-        for j, its in enumerate(other, start=1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (letter != its)))
-    return row[-1]
+def _rounded(number: Fraction, target: Mapping[str, Any]) -> str:
+    """Cut to an integer, or rounded to the precision; where there is none, to that of the answer."""
+    if target["answer_type"] == "integer":
+        return str(int(number))
+    places = target["precision"]
+    return str(
+        round(float(number), len(str(target["answer"]).partition(".")[2]) if places is None else int(places))
+    )
+
+
+def _choices(target: Mapping[str, Any]) -> list[str]:
+    return [str(choice) for choice in target["choices"]]
 
 
 def _hint(target: Mapping[str, Any]) -> str:
@@ -187,7 +196,3 @@ def _hint(target: Mapping[str, Any]) -> str:
     places = int(target.get("precision") or 1)
     example = EXAMPLES.get(places, EXAMPLES[2])
     return HINTS[kind].format(places=places, s="" if places == 1 else "s", example=example)
-
-
-def _letter(place: int) -> str:
-    return chr(ord("A") + place)

@@ -137,7 +137,7 @@ class TextDetectionTask(Task):
         return (
             self.format.box_to_steps(_bounds(points), size)
             if self.shape == "box"
-            else self.format.to_steps(points, size)
+            else self.format.outline_to_steps(points, size)
         )
 
     def _outline(self, shape: list[Steps], size: Size) -> Outline:

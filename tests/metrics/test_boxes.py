@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntil.metrics.boxes import Detections, average_precision, centre_distance, iou, matched
+from ntil.metrics.boxes import Detections, average_precision, centre_distance, covered, iou, matched
 
 CORNERS = st.tuples(*[st.integers(0, 12)] * 4)
 
@@ -88,6 +88,19 @@ def test_matching_is_one_to_one_and_good(found: list, truth: list) -> None:
     assert len(pairs) * 2 >= most
 
 
+def in_crowds(picture: Detections, threshold: float) -> list:
+    """The boxes that lie in an ignored region by that share of their own pixels (whole-numbered boxes)."""
+
+    def share(box: tuple, region: tuple) -> float:
+        wide = min(box[2], region[2]) - max(box[0], region[0])
+        high = min(box[3], region[3]) - max(box[1], region[1])
+        return max(0, wide) * max(0, high) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+    return [
+        box for box in picture.found if any(share(box, region) >= threshold for region in picture.ignored)
+    ]
+
+
 def slow_ap(pictures: list[Detections], threshold: float) -> float:
     """COCO: detections in order (all scores equal), greedily matched; precision made monotone; 101 recall levels."""
     hits = []
@@ -96,9 +109,11 @@ def slow_ap(pictures: list[Detections], threshold: float) -> float:
         for found in picture.found:
             overlaps = [(iou(found, t), j) for j, t in enumerate(picture.truth) if j not in taken]
             best = max((o for o in overlaps if o[0] >= threshold), default=None, key=lambda o: (o[0], o[1]))
-            hits.append(best is not None)
             if best is not None:
                 taken.add(best[1])
+            elif found in in_crowds(picture, threshold):
+                continue
+            hits.append(best is not None)
     total = sum(len(p.truth) for p in pictures)
     right = np.cumsum(hits)
     precision = right / np.arange(1, len(hits) + 1)
@@ -133,6 +148,79 @@ def test_average_precision_follows_coco(seed: int) -> None:
     assert result["ap_50"] == pytest.approx(slow_ap(pictures, 0.5), abs=1e-9)
     assert result["ap_75"] == pytest.approx(slow_ap(pictures, 0.75), abs=1e-9)
     assert result["ap"] == pytest.approx(np.mean([slow_ap(pictures, t) for t in levels]), abs=1e-9)
+
+
+CROWD = (0, 0, 50, 100)
+
+
+def test_what_lies_in_an_ignored_region_by_half_of_itself() -> None:
+    boxes = [(40, 0, 60, 20), (41, 0, 61, 20), (10, 10, 20, 20), (60, 0, 70, 10), (5, 5, 5, 9)]
+    assert covered(boxes, [CROWD]) == [0, 2]
+    assert covered(boxes, [CROWD], 0.55) == [2]
+    assert covered(boxes, []) == []
+    assert covered([(45, 0, 65, 10)], [CROWD, (60, 0, 80, 10)]) == []  # two regions don't add up
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ignored_regions_are_cocos_crowds(seed: int) -> None:
+    """The same from pycocotools with boxes as they are, and from a slow reading of its rules."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    draw = random.Random(seed)
+
+    def some(most: int) -> list[tuple[int, int, int, int]]:
+        return [
+            (
+                x := draw.randint(0, 60),
+                y := draw.randint(0, 60),
+                x + draw.randint(5, 40),
+                y + draw.randint(5, 40),
+            )
+            for _ in range(draw.randint(0, most))
+        ]
+
+    pictures = []
+    for _ in range(6):
+        truth, crowds = some(3) or [(0, 0, 9, 9)], some(2)
+        near = [tuple(edge + draw.randint(-3, 3) for edge in box) for box in (*truth, *crowds)]
+        pictures.append(Detections([*near, *some(2), *([crowds[0]] * 2 if crowds else [])], truth, crowds))
+    result = average_precision(pictures)
+
+    def annotation(picture: int, box: tuple[int, ...], **more: float) -> dict:
+        x1, y1, x2, y2 = box
+        size = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+        return {"image_id": picture, "category_id": 1, **size, **more}
+
+    truths = [annotation(n, box, iscrowd=0) for n, p in enumerate(pictures) for box in p.truth]
+    truths += [annotation(n, box, iscrowd=1) for n, p in enumerate(pictures) for box in p.ignored]
+    coco = COCO()
+    coco.dataset = {
+        "info": {},
+        "images": [{"id": n} for n in range(6)],
+        "categories": [{"id": 1, "name": "o"}],
+    }
+    coco.dataset["annotations"] = [{"id": n, **one} for n, one in enumerate(truths, 1)]
+    coco.createIndex()
+    run = COCOeval(
+        coco,
+        coco.loadRes([annotation(n, box, score=1.0) for n, p in enumerate(pictures) for box in p.found]),
+        "bbox",
+    )
+    run.evaluate()
+    run.accumulate()
+    run.summarize()
+    assert [result[name] for name in ("ap", "ap_50", "ap_75")] == pytest.approx(
+        list(run.stats[:3]), abs=1e-12
+    )
+    assert result["ap_50"] == pytest.approx(slow_ap(pictures, 0.5), abs=1e-9)
+
+
+def test_huge_pictures_count() -> None:
+    """COCO's "all" areas end at 10¹⁰ square pixels."""
+    huge = (0, 0, 200_000, 100_000)
+    assert average_precision([Detections([huge], [huge])])["ap"] == pytest.approx(1)
+    assert average_precision([Detections([(0, 0, 9, 9), huge], [huge])])["ap"] == pytest.approx(0.5)
 
 
 def test_average_precision_of_nothing() -> None:

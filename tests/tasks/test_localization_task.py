@@ -134,6 +134,32 @@ def test_lists_of_boxes() -> None:
     assert 0 < (result["ap_50"] or 0) < 1
 
 
+def test_ignored_regions_count_neither_way() -> None:
+    task = DetectionTask()
+    asked = example((0, 0, 40, 40))
+    asked.target["ignored"] = [[100, 0, 200, 100]]
+    assert task.answer(asked) == "(0,0),(200,400)"
+    scores = task.score(task.parse("(0,0),(200,400); (550,0),(650,1000); (400,0),(599,1000)"), asked)
+    assert scores == {
+        "hits": 1,
+        "found": 2,
+        "targets": 1,
+        "parsed": 1,
+    }  # the second lies in it, the third by too little
+    over = example((100, 0, 140, 40))  # a target inside of an ignored region is matched first
+    over.target["ignored"] = [[100, 0, 200, 100]]
+    scores = task.score(task.parse("(500,0),(700,400); (500,0),(700,400)"), over)
+    assert scores == {"hits": 1, "found": 1, "targets": 1, "parsed": 1}
+    assert task.error(scores) == 0
+    everything = "(0,0),(200,400); (550,0),(650,1000)"
+    parsed = task.parse(everything)
+    result = aggregate(task, [Item(asked, parsed, task.score(parsed, asked))])
+    assert (result["h_mean"], result["ap"]) == (1, pytest.approx(1))
+    plain = Image.new("RGB", (200, 100), "white")
+    colours = {tuple(pixel) for pixel in np.asarray(task.draw(plain, parsed, asked)).reshape(-1, 3)}
+    assert {(128, 128, 128), (0, 158, 115), (213, 94, 0)} <= colours
+
+
 @pytest.mark.parametrize("size", [(64, 64), (300, 80)])
 def test_the_drawing_shows_truth_and_answer(size: tuple[int, int]) -> None:
     task, asked = LocalizationTask(), example((10, 10, 40, 40), size=size)
