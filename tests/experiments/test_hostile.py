@@ -186,7 +186,9 @@ def test_an_id_names_no_place_outside(
     made["data"]["folder"] = str(data)
     write_json(run / "provenance.json", made)
     before = files_of(tmp_path, results)
-    assert everything(outputs, results, conf, run)[0] == 0
+    assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
+    assert report(["--results", str(results)], conf) == 0
+    assert view([str(run), "--count", "2"]) == 0
     after = files_of(tmp_path, results)
     assert {path for path in set(after) - set(before) if not path.endswith(".lock")} == {
         str(run / "view.html")
