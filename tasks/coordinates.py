@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 from ntil.errors import UserError, did_you_mean
 from ntil.metrics.exact import Number, exact
@@ -85,10 +86,9 @@ class CoordinateFormat:
 
     def outline_to_steps(self, points: Sequence[Point], size: Size) -> list[Steps]:
         """A polygon without the corners that fall together; its bounding box's four where no area is left of it."""
-        steps = self.to_steps(points, size)
-        apart = [
-            point for point, before in zip(steps, steps[-1:] + steps[:-1], strict=True) if point != before
-        ]
+        apart = [point for point, _ in groupby(self.to_steps(points, size))]
+        while len(apart) > 1 and apart[-1] == apart[0]:
+            apart.pop()
         if region(apart).area > 0:
             return apart
         xs, ys = zip(*points, strict=True)
