@@ -13,22 +13,27 @@ from ntil.evaluation.trained import load_trained
 from ntil.io import write_json
 from ntil.runs.cli import command, prepare_process
 
+OWN = (
+    "limit",
+    "batch_size",
+    "constrained",
+    "reading",
+)  # settings of an evaluation that may differ from the run's
+
 
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
     trained = load_trained(cfg.run)
     data = Path(cfg.data_folder) if cfg.data_folder else _own_data(trained.config)
-    changes = {
-        name: cfg[name] for name in ("splits", "batch_size", "limit", "constrained") if cfg[name] is not None
-    }
+    changes = {name: cfg[name] for name in ("splits", *OWN) if cfg[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
     settings = OmegaConf.merge(trained.config.evaluation, changes)
     folder = Path(cfg.output) if cfg.output else trained.folder
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
-        extra += [f"{name}{cfg[name]}" for name in ("limit", "batch_size", "constrained") if name in changes]
+        extra += [f"{name}{cfg[name]}" for name in OWN if name in changes]
         folder = folder / "-".join(["evaluation", *(settings.splits or ()), *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:

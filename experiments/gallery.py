@@ -90,7 +90,7 @@ def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]
         row, example = members[place], examples[str(members[place]["id"])]
         picture = ""
         try:
-            picture = _picture(store, run, task, data, example, row["text"])
+            picture = _picture(store, run, task, data, example, row)
         except (UserError, OSError, *UNEXPECTED) as error:
             skipped.append(f"{example.id}: {' '.join(str(error).split())}")
         rows.append(
@@ -110,14 +110,17 @@ def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]
     return rows, skipped
 
 
-def _picture(store: Store, run: RunResult, task: Task, data: Path, example: Example, said: str) -> str:
+def _picture(
+    store: Store, run: RunResult, task: Task, data: Path, example: Example, row: dict[str, Any]
+) -> str:
     """Draw the thumbnail; its path in gallery/, which never leaves the run's folder there. '' without a picture."""
     if example.image is None:
         return ""
     picture = f"{run.experiment}/{run.run}/{file_name(example.id)}.jpg"
     path = inside(store.gallery_path(run.experiment).parent, picture)
     image = open_image(inside(data, example.image))
-    _write_thumbnail(path, task.draw(image, task.parse(said), example))
+    parsed = task.read(row["text"], example, row.get("reading", "strict"))
+    _write_thumbnail(path, task.draw(image, parsed, example))
     return picture
 
 
@@ -137,7 +140,7 @@ def _remove_unused(store: Store, experiment: str, rows: Sequence[Row]) -> None:
         if path not in used:
             path.unlink()
     for folder in sorted((root / experiment).glob("*")):
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
 
 

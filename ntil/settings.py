@@ -16,9 +16,9 @@ def at_least(low: float, below: float | None = None) -> Any:
     return dataclasses.field(metadata={"low": low, "below": below})
 
 
-def one_of(*choices: str) -> Any:
+def one_of(*choices: str, default: Any = dataclasses.MISSING) -> Any:
     """A dataclass field that takes one of a few words."""
-    return dataclasses.field(metadata={"choices": choices})
+    return dataclasses.field(default=default, metadata={"choices": choices})
 
 
 def load_settings(cls: type[T], cfg: DictConfig, where: str) -> T:

@@ -23,6 +23,9 @@ from ntil.data.task import Metric, Task
 from ntil.errors import UserError
 from ntil.metrics.numbers import WORST, digits_right, is_close, relative_error
 from ntil.numbers.text import parse_number
+from tasks.extraction import last_number, value
+
+_DIGITS = re.compile(r"[+-]?[0-9]*\.?[0-9]+")
 
 
 class Number(NamedTuple):
@@ -69,19 +72,25 @@ class ArithmeticTask(Task):
             if not text.startswith(self.prefix.strip()):
                 return None
             text = text.removeprefix(self.prefix.strip()).strip().removesuffix(".")
-        value = parse_number(text)
-        return None if value is None else Number(text, value)
+        number = parse_number(text)
+        return None if number is None else Number(text, number)
+
+    def parse_otherwise(self, text: str, example: Example) -> Number | None:
+        """The number that a sentence, an equation or JSON answers (tasks.extraction)."""
+        number = last_number(text)
+        found = None if number is None else value(number)
+        return None if number is None or found is None else Number(number, found)
 
     def score(self, parsed: Number | None, example: Example) -> dict[str, float | None]:
         truth = _truth(example)
         if parsed is None:
             return {"correct": 0, "exact": 0, "relative_error": float(WORST), "digits": 0, "no_number": 1}
-        plain = parsed.text.replace(",", "").replace("−", "-")
+        plain, truly = _plain(parsed.text), _plain(truth.text)
         return {
             "correct": float(is_close(parsed.value, truth.value)),
             "exact": float(parsed.text == truth.text),
             "relative_error": relative_error(parsed.value, truth.value),
-            "digits": digits_right(plain, truth.text) if plain.lower() == plain.upper() else None,
+            "digits": digits_right(plain, truly) if plain and truly else None,
             "no_number": 0.0,
         }
 
@@ -93,7 +102,13 @@ class ArithmeticTask(Task):
 
 def _truth(example: Example) -> Number:
     text: Any = example.target["answer"]
-    value = parse_number(text) if isinstance(text, str) else None
-    if value is None:
+    number = parse_number(text) if isinstance(text, str) else None
+    if number is None:
         raise UserError(f"record {example.id}: the answer {text!r} is not a number written as text.")
-    return Number(text, value)
+    return Number(text.strip(), number)
+
+
+def _plain(number: str) -> str:
+    """Sign, digits and point; "" where it is written otherwise, such as with an exponent."""
+    number = number.replace(",", "").replace("−", "-")
+    return number if _DIGITS.fullmatch(number) else ""

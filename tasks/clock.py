@@ -7,6 +7,9 @@ An answer is parsed when its text holds exactly one time H:MM with H in 1–12 a
 wrong and gets no invented time. The published time gap's definition is unknown, so the plain and the circular one are
 both reported, over the parsed answers and as a worst case that counts an unparsed answer as 720 or 360 minutes. "±1 min"
 goes around the dial and past full hours: 4:00 for 3:59 is right by it.
+
+`evaluation.reading=lenient` also reads hours of 0 to 24 (`15:25`, `00:05`), seconds (`3:25:10`), JSON (`"hour": 3, "minute":
+25`) and words (`quarter past three`, `ten to 4`, `3 o'clock`), as long as all that a text names are one time on the dial.
 """
 
 import re
@@ -18,9 +21,33 @@ from PIL import Image, ImageDraw
 
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
+from ntil.errors import UserError
 from ntil.metrics.clock import DIAL, circular_gap, plain_gap
 from tasks.drawing import ANSWER, TRUTH, enlarged
 
+_WORDS = {
+    "zero": 0,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+}
+_WORDS |= {"ten": 10, "eleven": 11, "twelve": 12, "quarter": 15, "twenty": 20, "twenty-five": 25, "half": 30}
+_WORDS |= {"noon": 12, "midnight": 12}
+_COUNT = r"\d{1,2}|" + "|".join(sorted(_WORDS, key=len, reverse=True))
+_OTHER_TIMES = re.compile(
+    rf"""(?<![\w:.]) (?:
+        (?P<hour>\d{{1,2}}) : (?P<minute>\d{{2}}) (?: : \d{{2}} )? (?![\d:])
+      | (?:a\s)? (?P<apart>{_COUNT}) (?:\sminutes?)? \s (?P<side>past|after|to|before) \s (?P<near>{_COUNT}) \b
+      | (?P<full>{_COUNT}) \s? o['’]?clock \b
+    ) | ["']?hours?["']? \s? [:=] \s? (?P<named>\d{{1,2}}) \W{{1,9}} minutes?["']? \s? [:=] \s? (?P<minutes>\d{{1,2}}) \b""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
 _TIME = re.compile(r"(?<![\d:.])(\d{1,2}):(\d{2})(?![\d:])", re.ASCII)
 
 
@@ -74,6 +101,10 @@ class ClockTask(Task):
         reading = found.pop()
         return reading if 1 <= reading.hour <= 12 and reading.minute < 60 else None
 
+    def parse_otherwise(self, text: str, example: Example) -> Reading | None:
+        found = {_other_time(one) for one in _OTHER_TIMES.finditer(text)}
+        return found.pop() if len(found) == 1 else None
+
     def score(self, parsed: Reading | None, example: Example) -> dict[str, float | None]:
         if parsed is None:
             wrong = dict.fromkeys(("exact", "within_1", "hour", "minute", "parsed"), 0.0)
@@ -110,7 +141,30 @@ class ClockTask(Task):
 
 
 def _truth(example: Example) -> Reading:
-    return Reading(int(example.target["hour"]), int(example.target["minute"]))
+    time = _on_the_dial(int(example.target["hour"]), int(example.target["minute"]))
+    if time is None:
+        raise UserError(f"record {example.id}: {example.target} is no time.")
+    return time
+
+
+def _on_the_dial(hour: int, minute: int) -> Reading | None:
+    """A time of 0:00 to 24:59 on a twelve-hour dial."""
+    return Reading(hour % 12 or 12, minute) if 0 <= hour <= 24 and 0 <= minute < 60 else None
+
+
+def _other_time(found: re.Match[str]) -> Reading | None:
+    """What a match of _OTHER_TIMES says; None where it is no time."""
+    number = {
+        name: _WORDS.get(text.lower(), -1) if not text.isdigit() else int(text)
+        for name, text in found.groupdict().items()
+        if text and name != "side"
+    }
+    if "near" in number:
+        hour, minutes = number["near"], number["apart"]
+        before = found["side"].lower() in ("to", "before")
+        return _on_the_dial((hour - 1) % 12, 60 - minutes) if before else _on_the_dial(hour, minutes)
+    hour = next(number[name] for name in ("hour", "full", "named") if name in number)
+    return _on_the_dial(hour, next((number[name] for name in ("minute", "minutes") if name in number), 0))
 
 
 def _draw_hands(

@@ -16,13 +16,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 from ntil.errors import UserError, did_you_mean
-from ntil.metrics.exact import Number
+from ntil.metrics.exact import Number, exact
 from ntil.metrics.polygons import region
 
 Point = tuple[Number, Number]  # x to the right, y down
-Steps = tuple[int, int]  # a point in steps of its format
+Step = int | Fraction
+Steps = tuple[Step, Step]  # a point in steps of its format; whole where it is in this format's text
 Size = tuple[int, int]  # width and height of the picture, pixels
 
 BETWEEN = "; "  # shapes
@@ -57,6 +59,18 @@ class CoordinateFormat:
             (_nearest((x + left) / wide, x_steps), _nearest((y + top) / high, y_steps)) for x, y in points
         ]
 
+    def to_exact_steps(self, points: Sequence[Point], size: Size) -> list[Steps]:
+        """Pixels → steps inside the picture's frame, without rounding."""
+        (wide, high), (left, top) = self._frame(size)
+        x_steps, y_steps = self.steps or wide, self.steps or high
+        return [
+            (
+                _within((exact(x) + left) * x_steps / wide, x_steps),
+                _within((exact(y) + top) * y_steps / high, y_steps),
+            )
+            for x, y in points
+        ]
+
     def to_pixels(self, points: Sequence[Steps], size: Size) -> list[Point]:
         """Steps → pixels, without rounding."""
         (wide, high), (left, top) = self._frame(size)
@@ -72,10 +86,9 @@ class CoordinateFormat:
 
     def outline_to_steps(self, points: Sequence[Point], size: Size) -> list[Steps]:
         """A polygon without the corners that fall together; its bounding box's four where no area is left of it."""
-        steps = self.to_steps(points, size)
-        apart = [
-            point for point, before in zip(steps, steps[-1:] + steps[:-1], strict=True) if point != before
-        ]
+        apart = [point for point, _ in groupby(self.to_steps(points, size))]
+        while len(apart) > 1 and apart[-1] == apart[0]:
+            apart.pop()
         if region(apart).area > 0:
             return apart
         xs, ys = zip(*points, strict=True)
@@ -136,7 +149,7 @@ class CoordinateFormat:
         values = [int(digits.replace(".", "")) for digits in number.findall(text)]
         if len(values) % 2 or len(values) < 4:
             return None
-        pairs = list(zip(values[::2], values[1::2], strict=True))
+        pairs: list[Steps] = list(zip(values[::2], values[1::2], strict=True))
         return [(x, y) for y, x in pairs] if self.style == "loc" else pairs
 
 
@@ -166,6 +179,11 @@ def _nearest(share: Number, steps: int) -> int:
     return min(steps, max(0, round(share * steps)))
 
 
-def _apart(low: int, high: int, most: int) -> tuple[int, int]:
+def _within(step: Fraction, steps: int) -> Step:
+    step = min(Fraction(steps), max(Fraction(0), step))
+    return step if step.denominator > 1 else int(step)
+
+
+def _apart(low: Step, high: Step, most: int) -> tuple[Step, Step]:
     """A thin box keeps an extent of one step."""
     return (low, high) if high > low else (low, low + 1) if low < most else (low - 1, low)

@@ -15,6 +15,7 @@ r"""What a sentence answers, by rules and without a language model: a number, on
 Nothing is guessed: a text that offers none of these answers nothing.
 """
 
+import ast
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -106,7 +107,9 @@ def value(number: str) -> Fraction | None:
 
 
 def last_list(text: str) -> str | None:
-    """The last […] with all that is nested in it."""
+    """The whole text where it is a list, else the last […] with all that is nested in it."""
+    if _is_list(text.strip()):
+        return text.strip()
     opened: list[int] = []
     found: list[tuple[int, int]] = []
     for at, character in enumerate(text):
@@ -118,6 +121,15 @@ def last_list(text: str) -> str | None:
                 found.pop()  # it is nested in this one
             found.append((start, at + 1))
     return text[slice(*found[-1])] if found else None
+
+
+def _is_list(text: str) -> bool:
+    if not (text.startswith("[") and text.endswith("]") and len(text) < 10_000):
+        return False
+    try:
+        return isinstance(ast.literal_eval(text), list)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def letter(place: int) -> str:

@@ -29,6 +29,7 @@ from ntil.metrics import boxes
 from ntil.metrics.exact import Number
 from tasks.coordinates import CoordinateFormat, Size, Steps
 from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
+from tasks.lenient import read_shapes, says_nothing
 
 Corners = list[Steps]  # of a box, in steps of the format: top left, bottom right
 NONE = "none"
@@ -57,6 +58,11 @@ class _BoxTask(Task):
         if shapes is None or not all(_is_box(shape) for shape in shapes):
             return None
         return shapes
+
+    def read_other_boxes(self, text: str, example: Example) -> list[Corners] | None:
+        """The boxes of a text in another format (tasks.lenient); None where it holds none, or other shapes."""
+        found = read_shapes(text, self.format, _size(example))
+        return found if found and all(map(_is_box, found)) else None
 
     def write_boxes(self, found: Sequence[boxes.Box], size: Size) -> str:
         return self.format.write([self.format.box_to_steps(box, size) for box in found])
@@ -110,6 +116,11 @@ class LocalizationTask(_BoxTask):
     def parse(self, text: str) -> Corners | None:
         found = self.read_boxes(text)
         return found[0] if found is not None and len(found) == 1 else None
+
+    def parse_otherwise(self, text: str, example: Example) -> Corners | None:
+        """The one box of the text; the same box again is no other."""
+        found = self.read_other_boxes(text, example)
+        return found[0] if found and all(box == found[0] for box in found) else None
 
     def score(self, parsed: Corners | None, example: Example) -> dict[str, float | None]:
         if parsed is None:
@@ -175,6 +186,9 @@ class DetectionTask(_BoxTask):
 
     def parse(self, text: str) -> list[Corners] | None:
         return [] if text.strip() == NONE else self.read_boxes(text)
+
+    def parse_otherwise(self, text: str, example: Example) -> list[Corners] | None:
+        return [] if says_nothing(text) else self.read_other_boxes(text, example)
 
     def score(self, parsed: list[Corners] | None, example: Example) -> dict[str, float | None]:
         truth = example.target["boxes"]

@@ -30,6 +30,7 @@ from ntil.errors import UserError
 from ntil.metrics import polygons
 from tasks.coordinates import CoordinateFormat, Point, Size, Steps
 from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
+from tasks.lenient import as_box, as_polygon, read_shapes, says_nothing
 
 NONE = "none"
 SHAPES = ("box", "polygon")
@@ -80,6 +81,14 @@ class TextDetectionTask(Task):
             return None
         usable = _is_box if self.shape == "box" else _is_polygon
         return shapes if all(map(usable, shapes)) else None
+
+    def parse_otherwise(self, text: str, example: Example) -> list[list[Steps]] | None:
+        """Shapes in another format (tasks.lenient); as boxes their bounding boxes, as polygons a box's four corners."""
+        if says_nothing(text):
+            return []
+        as_asked, usable = (as_box, _is_box) if self.shape == "box" else (as_polygon, _is_polygon)
+        found = [as_asked(shape) for shape in read_shapes(text, self.format, _size(example))]
+        return found if found and all(map(usable, found)) else None
 
     def score(self, parsed: list[list[Steps]] | None, example: Example) -> dict[str, float | None]:
         truth = [self._truth(points) for points, _ in _regions(example)]

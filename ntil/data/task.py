@@ -3,6 +3,7 @@
     prompt(example) → text      what the model is asked
     answer(example) → text      what it should write
     parse(text) → value | None  what it wrote, None where that is no answer in the format
+    read(text, example, reading)  the same, or with reading "lenient" what other ways to write an answer say, too
     score(parsed, example)      per-item scores by metric name; None leaves the item out of that metric's mean
 
 A metric of a split is the mean of its items' scores that are not None, or a ratio of sums of such scores (precision: all
@@ -20,6 +21,8 @@ from ntil.data.example import Example
 
 if TYPE_CHECKING:
     from PIL import Image
+
+READINGS = ("strict", "lenient")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,22 @@ class Task(ABC):
 
     @abstractmethod
     def parse(self, text: str) -> Any | None: ...
+
+    def read(self, text: str, example: Example, reading: str = "strict") -> Any | None:
+        """What a text answers, by one of the READINGS."""
+        return self.parse(text) if reading == "strict" else self.parse_lenient(text, example)
+
+    def parse_lenient(self, text: str, example: Example) -> Any | None:
+        """For models that were not trained here: what `parse` reads, and only where that is nothing, `parse_otherwise`."""
+        parsed = self.parse(text)
+        return self.parse_otherwise(text, example) if parsed is None else parsed
+
+    def parse_otherwise(self, text: str, example: Example) -> Any | None:
+        """An answer in another format than the task's (JSON, Markdown, units, …), in the form that `parse` gives; None where
+        there is none. Of the example only what is known without the answer counts, such as the picture's size.
+        """
+        del text, example
+        return None
 
     @abstractmethod
     def score(self, parsed: Any | None, example: Example) -> dict[str, float | None]: ...

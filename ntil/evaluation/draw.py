@@ -102,7 +102,9 @@ def _wrapped(text: str) -> str:
 def _draw_one(axis: Any, task: Task, data: Path, example: Example, row: dict[str, Any]) -> None:
     picture = picture_of(example, data)
     if picture is not None:
-        axis.imshow(task.draw(picture, task.parse(row["text"]), example))
+        axis.imshow(
+            task.draw(picture, task.read(row["text"], example, row.get("reading", "strict")), example)
+        )
     else:
         axis.text(
             0.5, 0.5, _wrapped(example.query or ""), ha="center", va="center", fontsize=9, parse_math=False

@@ -45,10 +45,11 @@ def score_examples(
     batch_size: int,
     progress: str | None = None,
     constrained: bool = False,
+    reading: str = "strict",
 ) -> Scored:
     """Generate, parse and score; `progress` names the bar that a long evaluation shows.
 
-    constrained: hold decoding to the task's answer format.
+    constrained: hold decoding to the task's answer format. reading: one of READINGS, by which answers are parsed.
     """
     if constrained and task.answer_pattern is None:
         raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
@@ -63,7 +64,7 @@ def score_examples(
         said = iter(generate(model, adapter, asked, task.max_new_tokens, pattern) if asked else [])
         for example, question in zip(chunk, questions, strict=True):
             answer = next(said) if isinstance(question, Question) else Generated("", [], [])
-            parsed = task.parse(answer.text) if isinstance(question, Question) else None
+            parsed = task.read(answer.text, example, reading) if isinstance(question, Question) else None
             item = Item(example, parsed, task.score(parsed, example))
             items.append(item)
             rows.append(
@@ -73,6 +74,7 @@ def score_examples(
                     "text": answer.text,
                     "answer": task.answer(example),
                     "parsed": None if parsed is None else str(parsed),
+                    "reading": reading,
                     "scores": item.scores,
                     "tokens": answer.tokens,
                     "probabilities": [
@@ -152,6 +154,7 @@ def evaluate(
             settings.batch_size,
             progress=f"evaluating {split}",
             constrained=settings.constrained,
+            reading=settings.reading,
         )
         predicted[split] = scored.rows
         unanswered = [row for row in scored.rows if "unanswered" in row]
@@ -186,6 +189,7 @@ def evaluate(
         "schema": 1,
         "task": task.name,
         "task_version": task.version,
+        "reading": settings.reading,
         "parameters": model.num_parameters(),
         "metrics": {name: metric.to_dict() for name, metric in task.metrics.items()},
         "splits": splits,

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ntil.settings import at_least
+from ntil.data.task import READINGS
+from ntil.settings import at_least, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,5 +16,8 @@ class EvaluationSettings:
     optional_splits: list[str]  # scored where the data set has them
     pictures: bool  # write predictions_<split>.png
     constrained: bool = False  # only answers in the task's format can be written
+    reading: str = one_of(
+        *READINGS, default="strict"
+    )  # lenient: other formats are read, too (Task.parse_lenient)
     batch_size: int = at_least(1)
     limit: int | None = at_least(1)  # score the first so many of each split; null for all

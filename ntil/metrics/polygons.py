@@ -63,10 +63,12 @@ class Outline:
     def shares_more(self, other: "Outline", share: Fraction) -> bool:
         """Whether more than `share` of its own area is inside the other."""
         limit = share * self.area
-        return self.area > 0 and self._shared(other, limit) > limit
+        return limit > 0 and self._shared(other, limit) > limit
 
     def overlaps_more(self, other: "Outline", threshold: Fraction) -> bool:
         """Whether intersection over union is above the threshold; not where the union has no area."""
+        if self._is_apart(other):
+            return False
         both = self.area + other.area
         limit = threshold * both / (1 + threshold)
         return limit < self._shared(other, limit, both) < both

@@ -38,7 +38,7 @@ def find_numbers(text: str, number_format: NumberFormat = "decimal") -> list[Num
     for chain in _CHAIN.finditer(text):
         whole = number_format == "decimal" and chain[0].count(".") <= 1
         pieces = [chain] if whole else list(_RUN.finditer(text, *chain.span()))
-        found += [NumberText(*piece.span(), piece[0], Fraction(piece[0])) for piece in pieces]
+        found += [NumberText(*piece.span(), piece[0], _value(piece[0])) for piece in pieces]
     return found
 
 
@@ -54,10 +54,20 @@ def parse_number(text: str) -> Fraction | None:
     integer, fraction = match["integer"].replace(",", ""), match["fraction"] or ""
     if len(integer + fraction) > MOST_DIGITS:
         return None
-    value = Fraction(int(integer + fraction), 10 ** len(fraction))
+    value = _value(f"{integer}.{fraction}")
     if match["exponent"]:
         value *= Fraction(10) ** int(match["exponent"].replace("−", "-"))
     return -value if match["sign"] in ("-", "−") else value
+
+
+def _value(digits: str) -> Fraction:
+    """Of digits with a point or without, however many; `int` alone takes 4,300."""
+    integer, _, fraction = digits.partition(".")
+    whole = 0
+    for start in range(0, len(every := integer + fraction), 4000):
+        part = every[start : start + 4000]
+        whole = whole * 10 ** len(part) + int(part)
+    return Fraction(whole, 10 ** len(fraction))
 
 
 def format_number(value: int | float | Fraction, places: int | None = None) -> str:

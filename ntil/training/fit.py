@@ -86,6 +86,7 @@ def fit(
             validation,
             cfg.evaluation.batch_size,
             constrained=cfg.evaluation.get("constrained", False),
+            reading=cfg.evaluation.get("reading", "strict"),
         ).metrics
 
     log = JsonLinesLog(run.folder / "train.jsonl")

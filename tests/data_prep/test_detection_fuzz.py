@@ -8,6 +8,7 @@ import copy
 import json
 import pickle
 import random
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -106,11 +107,23 @@ def try_coco(raw: Path, rng: random.Random) -> Any:
     return coco(raw, text, encoding, mode=mode, size=rng.choice((None, 16)))
 
 
+TEXTS = ["", " ", "cat", "7", "-3", "1e400", "nan", "9" * 400, "&", "<", "&eacute;", "&#0;", "<a/>", "<b>", "\0", "é", "1", "yes",
+         "../x.png", "b.png", "c.jpg", "<![CDATA[", "]]>", "<!--", "x" * 3000, "0", "60"]  # fmt: skip
+
+
+def odd_xml(rng: random.Random) -> bytes:
+    """Some of the texts between tags are others, and maybe some bytes."""
+    parts = re.split(r"(?<=>)([^<>]*)(?=<)", XML.decode())
+    for place in rng.sample(range(1, len(parts), 2), rng.choice((0, 1, 1, 2, 4))):
+        parts[place] = rng.choice(TEXTS)
+    content = "".join(parts).encode(rng.choice(("utf-8", "utf-8", "utf-16", "latin-1")))
+    return garbled(content, rng) if rng.random() < 0.2 else content
+
+
 def try_voc(raw: Path, rng: random.Random) -> Any:
-    xml = {name: garbled(XML, rng) for name in "abc"}
     listed = garbled(b"a\nb 1\nc\n", rng) if rng.random() < 0.3 else b"a\nb\nc"
     mode = rng.choice(("single", "largest", "all"))
-    return voc(raw, xml, listed, mode=mode, size=rng.choice((None, 16)))
+    return voc(raw, {name: odd_xml(rng) for name in "abc"}, listed, mode=mode, size=rng.choice((None, 16)))
 
 
 def try_refcoco(raw: Path, rng: random.Random) -> Any:

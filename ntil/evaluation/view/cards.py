@@ -97,7 +97,7 @@ def read_view(folder: Path, count: int, data: Path | None = None) -> View:
         ):
             row, example = members[place], examples[members[place]["id"]]
             try:
-                picture = _picture(task, root, example, row["text"])
+                picture = _picture(task, root, example, row)
             except (UserError, OSError, *UNEXPECTED) as error:
                 picture = None
                 skipped.append(f"{row['id']}: {' '.join(str(error).split())}")
@@ -181,9 +181,10 @@ def choose(errors: Sequence[float], count: int) -> dict[int, tuple[str, ...]]:
     }
 
 
-def _picture(task: Task, root: Path, example: Example, said: str) -> str | None:
+def _picture(task: Task, root: Path, example: Example, row: dict[str, Any]) -> str | None:
     image = picture_of(example, root)
-    return None if image is None else _uri(task.draw(image, task.parse(said), example))
+    parsed = task.read(row["text"], example, row.get("reading", "strict"))
+    return None if image is None else _uri(task.draw(image, parsed, example))
 
 
 def _card(
