@@ -28,8 +28,10 @@ def main(cfg: DictConfig) -> None:
     check_settings(cfg)
     prepare_process(cfg.trainer.threads)
     if cfg.trainer.dry_run:
-        print(dry_run(cfg))
-        remove_empty_output()
+        try:
+            print(dry_run(cfg))
+        finally:
+            remove_empty_output()
         return
     run = Run.open(cfg, typed_overrides())
     if run.is_complete and is_scored_like(run, cfg.evaluation):
