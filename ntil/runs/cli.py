@@ -77,8 +77,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             register_resolvers()
             try:
                 _check_names(sys.argv[1:])
-                run = hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(job)
-                again_after_killed_workers(run)
+                start_jobs = hydra.main(
+                    version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name
+                )(job)
+                again_after_killed_workers(start_jobs)
                 if mistakes:
                     sys.exit(2)
             except UserError as error:
