@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, set_seed
 import data_prep
 from ntil.data.example import read_manifest
 from ntil.data.task import Task
-from ntil.evaluation import evaluate
+from ntil.evaluation import evaluate, is_scored_like
 from ntil.models import Adapter, load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
@@ -28,11 +28,13 @@ def main(cfg: DictConfig) -> None:
     check_settings(cfg)
     prepare_process(cfg.trainer.threads)
     if cfg.trainer.dry_run:
-        print(dry_run(cfg))
-        remove_empty_output()
+        try:
+            print(dry_run(cfg))
+        finally:
+            remove_empty_output()
         return
     run = Run.open(cfg, typed_overrides())
-    if run.is_complete:
+    if run.is_complete and is_scored_like(run, cfg.evaluation):
         print(f"{run.folder} is complete; delete the folder to run it again.")
         return
     print(f"run {run.folder}")
@@ -41,6 +43,7 @@ def main(cfg: DictConfig) -> None:
     loss = instantiate(cfg.loss, vocab=vocab)
     data = build_data(cfg)
     print("\n".join(check_before_training(model, adapter, task, data, cfg)))
+    run.score_anew(cfg, typed_overrides())  # where only evaluation.* has changed
     run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
     metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)

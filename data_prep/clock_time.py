@@ -93,8 +93,7 @@ def make(config: ClockTimeConfig, job: Job) -> Made | Skipped:
     photo = read_picture(Path(config.raw) / job.path)
     if isinstance(photo, str):
         return Skipped(job.path, photo)
-    with Image.open(io.BytesIO(photo.content)) as opened:
-        picture = opened.convert("RGB")
+    picture = photo.image()
     if ImageStat.Stat(picture.convert("L")).stddev[0] < config.blank_below:
         return Skipped(job.path, f"blank: grey levels vary by less than {config.blank_below:g} of 255")
     content, suffix = photo.content, photo.suffix

@@ -11,6 +11,7 @@ another type than published: a truth that the rules cannot compare would count e
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ HOME = "https://mathvista.github.io"
 FIELDS = ("question_type", "answer_type", "choices", "unit", "precision", "answer")
 QUESTION_TYPES = ("multi_choice", "free_form")
 ANSWER_TYPES = ("text", "integer", "float", "list")
+AMBIGUOUS = object()  # in place of a record
 MOST_PLACES = 15  # decimal places that `precision` may ask for
 MOST_CHOICES = 26  # one letter each
 
@@ -58,13 +60,15 @@ def plan(config: MathVistaConfig) -> Plan:
     if not path.is_file():
         raise UserError(f"{path} is missing. Its owners publish it at {HOME}")
     records = _records(path)
-    times = Counter(pid for pid, _ in records)
+    times = Counter(_plain(pid) for pid, _ in records)
     pictures = Folder(Path(config.raw))
     jobs: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
-    for pid, record in records:
-        why = "its pid occurs more than once" if times[pid] > 1 else _fault(pid, record)
-        if why:
+    for number, (pid, record) in enumerate(records, start=1):
+        if times[_plain(pid)] > 1:
+            skipped.append(Skipped(shown(f"pid {pid}, record {number}"), "its pid is another record's, too"))
+            continue
+        if why := _fault(pid, record):
             skipped.append(Skipped(shown(f"pid {pid}"), why))
             continue
         try:
@@ -81,30 +85,41 @@ def plan(config: MathVistaConfig) -> Plan:
     )
 
 
-class Pairs(dict[str, Any]):
-    """An object of the file; `twice` says whether one of its names occurs more than once."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.pairs, self.twice = pairs, len(self) < len(pairs)
-
-
 def _records(path: Path) -> list[tuple[str, Any]]:
-    """(pid, record) in the file's order. Numbers that are none (NaN, 1e999) are left as they are written."""
-    text = read_text(path)
+    """(pid, record) in the file's order, a pid that occurs twice twice; a field that does makes its record AMBIGUOUS.
+
+    Numbers that are none (NaN, 1e999) are left as they are written.
+    """
+    doubled: list[
+        tuple[dict[str, Any], list[tuple[str, Any]]]
+    ] = []  # objects with a name twice, and all their entries
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            doubled.append((value, pairs))
+        return value
+
     try:
         content = json.loads(
-            text or "",
-            object_pairs_hook=Pairs,
+            read_text(path) or "",
+            object_pairs_hook=keep,
             parse_constant=str,
             parse_float=_finite_or_text,
             parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else digits,
         )
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}).") from None
-    if not isinstance(content, Pairs):
+    if not isinstance(content, dict):
         raise UserError(f"{path} must hold an object of records by pid, not a {type(content).__name__}.")
-    return content.pairs
+    entries = next((pairs for value, pairs in doubled if value is content), list(content.items()))
+    ambiguous = [id(value) for value, _ in doubled]
+    return [(pid, AMBIGUOUS if id(record) in ambiguous else record) for pid, record in entries]
+
+
+def _plain(pid: str) -> str:
+    """The same for names that some file system takes for one: pictures are named after it."""
+    return unicodedata.normalize("NFC", pid).casefold()
 
 
 def _finite_or_text(written: str) -> float | str:
@@ -138,10 +153,10 @@ def _fault(pid: str, record: Any) -> str:
     """Why a record cannot be used; '' if it can."""
     if not re.fullmatch(r"\w[\w .-]{0,99}", pid):
         return "its pid is no plain name"
-    if not isinstance(record, Pairs):
-        return "not an object"
-    if record.twice:
+    if record is AMBIGUOUS:
         return "one of its fields occurs more than once"
+    if not isinstance(record, dict):
+        return "not an object"
     if shown(text := json.dumps(record, ensure_ascii=False)) != text:
         return "it holds what is no Unicode text"
     if missing := [key for key in ("question", "image", "answer") if not isinstance(record.get(key), str)]:

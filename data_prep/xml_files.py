@@ -24,7 +24,7 @@ _ENCODINGS = re.compile(  # plain tables of characters; Python knows others, of 
 )
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TO_MEND = re.compile(
-    r"(?P<kept><!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|<!--(?s:.*?)(?:-->|\Z))|&(?P<name>[#\w]{1,40});|&|<(?![\w:/!?])"
+    r"(?P<kept><!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|<!--(?s:.*?)(?:-->|\Z))|&(?P<name>[#\w]{1,40});|&|<(?![^\W\d]|[:/!?])"
 )
 
 

@@ -140,7 +140,7 @@ def _remove_unused(store: Store, experiment: str, rows: Sequence[Row]) -> None:
         if path not in used:
             path.unlink()
     for folder in sorted((root / experiment).glob("*")):
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
 
 

@@ -32,13 +32,14 @@ from ntil.escape import terminal
 from ntil.io import file_name
 from ntil.runs.run import ROOT_CONF
 
-# Logged parts that mean the same in every loss; a weighted total does not.
-PARTS = {
+# What is logged in training beside the loss's terms, and the weighted totals, which mean something else in every loss.
+NOT_TERMS = {"loss", "number", "grad_norm", "learning_rate", "not_finite"}
+TITLES = {
     "ce": "cross-entropy",
     "emd": "digit EMD",
     "relative": "relative deviation",
     "magnitude": "magnitude deviation",
-}
+}  # of the terms that have a longer name, in the order of their panels
 VALIDATION_PANELS = 2
 ALONG = {"trainer.train_examples": "training examples", "trainer.max_steps": "training steps"}  # axis titles
 
@@ -184,7 +185,11 @@ def validation_panels(
 def training_panels(
     runs: Mapping[str, Sequence[str]], curves: Mapping[tuple[str, str], Curve]
 ) -> list[Panel]:
-    found = [Panel(f"training {title}", _lines(runs, curves, key), True) for key, title in PARTS.items()]
+    """A panel for each term of a loss, whatever it is called."""
+    shown = {run for names in runs.values() for run in names}
+    logged = {key for run, key in curves if run in shown and "/" not in key} - NOT_TERMS
+    keys = [key for key in TITLES if key in logged] + sorted(logged - TITLES.keys())
+    found = [Panel(f"training {TITLES.get(key, key)}", _lines(runs, curves, key), True) for key in keys]
     return [panel for panel in found if any(value > 0 for value in _values(panel))]
 
 

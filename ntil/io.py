@@ -241,12 +241,8 @@ def inside(root: str | Path, relative: str) -> Path:
     if "\0" in relative:
         raise UserError(f"The path {relative!r} holds a null character.")
     try:
-        path = (root / relative).resolve()
-    except (
-        OSError,
-        RuntimeError,
-        UnicodeError,
-    ) as error:  # too long, a circle of links, half a surrogate pair
+        path = Path(os.path.realpath(root / relative))  # a loop of links is no error, and no file either
+    except (OSError, ValueError) as error:  # too long, half a surrogate pair
         raise UserError(f"The path {relative[:80]!r} cannot be followed: {error}.") from None
     if not path.is_relative_to(root):
         raise UserError(f"The path {relative!r} leaves its folder {root}; refusing to follow it.")

@@ -95,6 +95,28 @@ def test_another_configuration_does_not_resume(finished: Path, workplace: Path) 
     assert "trainer" not in ran.err[ran.err.index("error:") :], "only what changed is named"
 
 
+def test_other_evaluation_settings_score_the_trained_model_anew(finished: Path, workplace: Path) -> None:
+    folder = shutil.copytree(finished, finished.with_name("again"))
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: finished", "name: again"))
+    same = ["name=again", "evaluation.pictures=true", "trainer.eval_steps=2"]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    kept = [path for path in before if path.name == "train.jsonl" or path.parent.name == "model"]
+    refused(train(workplace, *same, "evaluation.splits=[tset]"), "tset", "Did you mean", "test")
+    said = train(workplace, *same, "evaluation.splits=[test]").out  # as it was scored, in other words
+    assert "is complete" in said
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    ran = train(workplace, *same, "evaluation.limit=2", "evaluation.optional_splits=[]")
+    assert ran.code == 0, ran.err
+    assert "evaluation.limit: None → 2" in ran.out
+    metrics = read_json(folder / "metrics.json")
+    assert {name: split["count"] for name, split in metrics["splits"].items()} == {"test": 2}
+    assert not (folder / "predictions_heldout_faces.png").exists(), "of splits that are scored no more"
+    assert (folder / "COMPLETE").exists()
+    assert (folder / "earlier" / "1" / "metrics.json").read_bytes() == before[folder / "metrics.json"]
+    assert all(path.read_bytes() == before[path] for path in kept), "nothing was trained"
+
+
 def test_a_sweep_makes_a_run_of_each(workplace: Path) -> None:
     ran = train(workplace, "-m", "experiment_name=sweep", "loss=ce,emd", "seed=0,1", "trainer.max_steps=1")
     assert ran.code == 0, ran.err

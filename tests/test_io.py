@@ -1,8 +1,11 @@
 """Files written whole or not at all; JSON and paths that are refused by name."""
 
 import contextlib
+import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntil.errors import UserError, did_you_mean
-from ntil.io import atomic_open, inside, read_json, read_jsonl, sha256, write_json, write_jsonl, write_text
+from ntil.io import (
+    PART,
+    atomic_folder,
+    atomic_open,
+    clear_leftovers,
+    file_name,
+    inside,
+    read_json,
+    read_jsonl,
+    sha256,
+    write_json,
+    write_jsonl,
+    write_text,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -123,3 +141,142 @@ def test_sha256(tmp_path: Path) -> None:
 def test_did_you_mean() -> None:
     assert did_you_mean("ntli", ["ce", "ntil", "emd"]) == " Did you mean 'ntil'?"
     assert did_you_mean("xyz", ["ce", "ntil"]) == ""
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    code = (
+        "import sys, os, signal; from pathlib import Path; from ntil.io import atomic_folder, atomic_open\n"
+        "where = Path(sys.argv[1])\n"
+        "with atomic_open(where / 'a.csv') as file, atomic_folder(where / 'run') as folder:\n"
+        "    (folder / 'b').write_text('half'); file.write('half'); file.flush()\n"
+        "    print('ready', flush=True); sys.stdin.readline()\n"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == b"ready\n"
+    assert len(list(tmp_path.glob(f".*{PART}"))) == 2
+    assert clear_leftovers(tmp_path) == []
+    writer.kill()
+    writer.communicate()
+    assert len(list(tmp_path.glob(f".*{PART}"))) == 2
+    write_text(tmp_path / "other.txt", "x")  # the first write to the folder by this process
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    with contextlib.suppress(RuntimeError), atomic_folder(tmp_path / "run") as folder:
+        (folder / "a").write_text("x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    with atomic_folder(tmp_path / "run") as folder:
+        (folder / "a").write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with pytest.raises(UserError, match="cannot write"), atomic_folder(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run" / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [(errno.ENOSPC, "Make room"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"), (errno.EIO, "")],
+)
+@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+def test_a_disk_that_refuses_is_said(
+    code: int, word: str, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "a.txt", "old")
+
+    def refuse(*words: Any, **options: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ntil.io.os." + call, refuse)
+        with pytest.raises(UserError, match=rf"cannot write .*a\.txt: .*{word}"):
+            write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_names_are_limited_in_bytes(tmp_path: Path) -> None:
+    write_text(tmp_path / ("時" * 85), "x")  # 255 bytes
+    assert (tmp_path / ("時" * 85)).read_text() == "x"
+    for name in ("時" * 86, "a" * 256):
+        with pytest.raises(UserError, match="255 bytes"):
+            write_text(tmp_path / name, "x")
+        with pytest.raises(UserError):
+            read_json(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b"9" * 10_000, "thousands of digits"),
+        (b'["\\ud800"]', "half of a surrogate pair"),
+        (b'{"\\uDC00": 1}', "half of a surrogate pair"),
+        (b"\x00", "not valid JSON"),
+        ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_json_beyond_all_bounds_is_named(content: bytes, word: str, tmp_path: Path) -> None:
+    for read in (read_json, lambda path: list(read_jsonl(path))):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(UserError, match=rf"a\.json.*{word}"):
+            read(tmp_path / "a.json")
+
+
+def test_a_byte_order_mark_and_whole_pairs_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": "\\ud83d\\udd50"}')
+    assert read_json(tmp_path / "a.json") == {"a": "🕐"} == next(read_jsonl(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "loop", "\ud800"])
+def test_paths_that_cannot_be_followed_are_refused(path: str, tmp_path: Path) -> None:
+    os.symlink("loop", tmp_path / "loop")
+    with contextlib.suppress(UserError):  # some systems follow them to a file that is not there
+        assert inside(tmp_path, path).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["test-000123", "a.b_c=1", "時計", "x" * 120])
+def test_plain_names_stay(name: str) -> None:
+    assert file_name(name) == name
+
+
+@given(text=st.text(), other=st.text())
+def test_any_text_has_a_name_of_its_own(text: str, other: str) -> None:
+    name = file_name(text)
+    assert name not in ("", ".", "..")
+    assert not set("/\\\0\n ") & set(name)
+    assert not name.startswith(".")
+    assert len(name.encode()) <= 134
+    assert (file_name(other) == name) == (other == text)
+
+
+def test_the_reader_of_a_pipe_may_leave_and_a_console_may_lack_letters() -> None:
+    code = (
+        "import sys; from ntil.errors import UserError, guard\n"
+        "def act():\n"
+        "    if sys.argv[1] == 'error': raise UserError('é 時 \\x1b[31m\\nline')\n"
+        "    for _ in range(int(sys.argv[1])): print('x' * 99 + '→')\n"
+        "    return 0\n"
+        "sys.exit(guard(act))\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run([*command, "1"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "x" * 99 + "\\u2192\n", "")
+    done = subprocess.run([*command, "error"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: \\xe9 \\u6642 \\u241b[31m\nline\n")
+    left = subprocess.Popen(
+        [*command, "100000"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert left.stdout is not None
+    left.stdout.readline()
+    left.stdout.close()
+    assert left.stderr is not None
+    assert left.stderr.read() == b""
+    assert left.wait() == 141

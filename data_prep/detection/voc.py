@@ -60,6 +60,7 @@ def plan(config: VocConfig) -> Plan:
     skipped: list[Skipped] = []
     listed = {split: _names(config, listed) for split, listed in config.splits_from.items()}
     known = {name for names in listed.values() for name in names}
+    owners: dict[str, set[str]] = {}  # picture → the annotations that it belongs to
     for split, names in listed.items():
         skipped += [Skipped(name, "listed twice") for name, times in Counter(names).items() if times > 1]
         for name in dict.fromkeys(names):
@@ -72,6 +73,7 @@ def plan(config: VocConfig) -> Plan:
             if isinstance(found, str) or isinstance(image, str):
                 skipped.append(Skipped(name, str(image)))
                 continue
+            owners.setdefault(str(image), set()).add(name)
             asked += [
                 Asked(
                     id=f"{split}-{name}-{number}",
@@ -86,6 +88,11 @@ def plan(config: VocConfig) -> Plan:
                 )
                 for number, one in enumerate(found)
             ]
+    shared = {image for image, names in owners.items() if len(names) > 1}
+    for image in sorted(shared):
+        why = "its picture is that of several annotations"
+        skipped += [Skipped(f"{name} ({PICTURES}/{image})", why) for name in sorted(owners[image])]
+    asked = [one for one in asked if one.image not in shared]
     return plan_of(config.raw, config.size, asked, skipped, config.copies, config.seed)
 
 
@@ -126,12 +133,17 @@ def _picture(
     folder: Folder, root: ElementTree.Element, name: str, known: Collection[str]
 ) -> PurePosixPath | str:
     """The picture under the annotation's own name, or under the one it states, unless that is another annotation's."""
-    place = locate(folder, f"{name}.jpg")
     stated = (root.findtext("filename") or "").strip().replace("\\", "/").rpartition("/")[2]
-    if isinstance(place, PurePosixPath) or not stated:
-        return place
-    other = locate(folder, stated)
-    return other if isinstance(other, PurePosixPath) and str(other.with_suffix("")) not in known else place
+    found = [locate(folder, called) for called in (f"{name}.jpg", stated) if called]
+    for place in found:
+        if isinstance(place, PurePosixPath) and _is_free(place, name, known):
+            return place
+    return found[0] if isinstance(found[0], str) else "the picture is missing"
+
+
+def _is_free(place: PurePosixPath, name: str, known: Collection[str]) -> bool:
+    owner = str(place.with_suffix(""))
+    return owner == name or owner not in known
 
 
 def _objects(root: ElementTree.Element, name: str, skipped: list[Skipped]) -> Objects:

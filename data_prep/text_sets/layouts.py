@@ -183,7 +183,8 @@ def _points(numbers: Sequence[str]) -> Points | None:
 
 def _numbers(texts: Sequence[str]) -> list[float] | None:
     """Finite coordinates; None if one of the texts is something else."""
-    if not all(re.fullmatch(_NUMBER, text.strip()) for text in texts):
+    plain = [text.strip() for text in texts]  # strip and float disagree on what is blank
+    if not all(re.fullmatch(_NUMBER, text) for text in plain):
         return None
-    values = [float(text) for text in texts]
+    values = [float(text) for text in plain]
     return values if all(abs(value) < FAR for value in values) else None

@@ -3,7 +3,9 @@
 A task that breaks it would train to the end and fail in the evaluation, so it is tried before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -11,11 +13,20 @@ from ntil.data.example import Example
 from ntil.data.task import Item, Task
 from ntil.errors import UserError
 
+BETTER = ("higher", "lower")
+
 
 def check_contract(task: Task, example: Example) -> None:
     """UserError that names the task's class and what it lacks, or the record that it cannot handle."""
-    try:
+    with blamed_on(task, example):
         _check(task, example)
+
+
+@contextmanager
+def blamed_on(task: Task, example: Example) -> Iterator[None]:
+    """Turns what a task's method raises about a record into a UserError that names both."""
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:
@@ -28,6 +39,9 @@ def check_contract(task: Task, example: Example) -> None:
 def _check(task: Task, example: Example) -> None:
     if task.headline not in task.metrics:
         _broken(task, f"its headline {task.headline!r} is none of its metrics ({', '.join(task.metrics)})")
+    for name, metric in task.metrics.items():
+        if metric.better not in BETTER:
+            _broken(task, f"its metric {name} is better when {metric.better!r}, not {' or '.join(BETTER)}")
     asked, answer = task.prompt(example), task.answer(example)
     for method, text in (("prompt", asked), ("answer", answer)):
         if not isinstance(text, str):
@@ -35,13 +49,16 @@ def _check(task: Task, example: Example) -> None:
     parsed = task.parse(answer)
     if parsed is None:
         _broken(task, f"parse() cannot read what answer() writes for record {example.id}: {answer!r}")
-    scores = task.score(parsed, example)
-    for kind, given in (("the true answer", scores), ("an answer that is none", task.score(None, example))):
-        _check_scores(task, given, kind)
-        error = task.error(given)
-        if not isinstance(error, Real):
+    right, wrong = task.score(parsed, example), task.score(None, example)
+    for kind, scores in (("the true answer", right), ("an answer that is none", wrong)):
+        _check_scores(task, scores, kind)
+        if not _is_number(error := task.error(scores)):
             _broken(task, f"error() gives {error!r} for {kind} and not a number")
-    whole = task.split_metrics([Item(example, parsed, scores)])
+    if task.error(right) > task.error(wrong):
+        _broken(task, f"error() ranks the true answer of record {example.id} behind one that is none")
+    if not isinstance(constant := task.constant([example]), str):
+        _broken(task, f"constant() gives {constant!r} and not a text")
+    whole = task.split_metrics([Item(example, parsed, right)])
     missing = [name for name, metric in task.metrics.items() if metric.of_split and name not in whole]
     if missing:
         _broken(task, f"split_metrics() lacks {', '.join(missing)}, which its metrics declare")
@@ -57,8 +74,12 @@ def _check_scores(task: Task, scores: Mapping[str, Any], kind: str) -> None:
     if missing := sorted(wanted - scores.keys()):
         _broken(task, f"score() of {kind} lacks {', '.join(missing)}, which its metrics declare")
     for name in sorted(wanted):
-        if scores[name] is not None and not isinstance(scores[name], Real):
+        if scores[name] is not None and not _is_number(scores[name]):
             _broken(task, f"score() of {kind} gives {scores[name]!r} for {name} and not a number")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and isfinite(value)
 
 
 def _broken(task: Task, what: str) -> None:

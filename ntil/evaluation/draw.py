@@ -3,7 +3,9 @@
 import math
 import random
 import textwrap
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,8 @@ def draw_predictions(
     try:
         _draw(task, data, examples, rows, path, report)
     except Exception as error:  # noqa: BLE001  (fonts, memory, a full disk)
+        path.unlink(missing_ok=True)  # of earlier predictions
         report(f"warning: {path} could not be drawn: {type(error).__name__}: {error}")
-    finally:
-        plt.close("all")
 
 
 def _draw(
@@ -54,20 +55,31 @@ def _draw(
     order = sorted(range(len(rows)), key=lambda i: -task.error(rows[i]["scores"]))
     half = COLUMNS * ROWS
     sample = random.Random(0).sample(range(len(rows)), min(half, len(rows)))
-    figure = plt.figure(figsize=(2 * COLUMNS * 1.45 + 0.4, ROWS * 1.75 + 0.5), layout="constrained")
-    halves = figure.subfigures(1, 2, wspace=0.04)
-    for part, title, chosen in ((halves[0], "worst", order[:half]), (halves[1], "random", sample)):
-        part.suptitle(f"{title}   (truth → answer)", fontsize=10)
-        axes = list(part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat)
-        for axis in axes:
-            axis.axis("off")
-        for axis, i in zip(axes, chosen, strict=False):
-            try:
-                _draw_one(axis, task, data, examples[i], rows[i])
-            except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)
-                report(f"warning: {examples[i].id} could not be drawn: {type(error).__name__}: {error}")
-    with atomic_open(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=110)
+    with figure_of(path, 2 * COLUMNS * 1.45 + 0.4, ROWS * 1.75 + 0.5) as figure:
+        halves = figure.subfigures(1, 2, wspace=0.04)
+        for part, title, chosen in ((halves[0], "worst", order[:half]), (halves[1], "random", sample)):
+            part.suptitle(f"{title}   (truth → answer)", fontsize=10)
+            axes = list(part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat)
+            for axis in axes:
+                axis.axis("off")
+            for axis, i in zip(axes, chosen, strict=False):
+                try:
+                    _draw_one(axis, task, data, examples[i], rows[i])
+                except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)
+                    report(f"warning: {examples[i].id} could not be drawn: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def figure_of(path: Path, width: float, height: float) -> Iterator[Any]:
+    """An empty figure (inches), written to `path` as PNG when the block ends without an error."""
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    try:
+        yield figure
+        with warnings.catch_warnings(), atomic_open(path, "wb") as file:
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box instead
+            figure.savefig(file, format="png", dpi=110)
+    finally:
+        plt.close(figure)
 
 
 def _title(truth: str, said: str, query: str | None) -> str:

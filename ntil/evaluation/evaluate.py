@@ -6,6 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import regex
 import torch
 from omegaconf import DictConfig
 from rich.progress import track
@@ -96,12 +97,21 @@ def _question(adapter: Adapter, task: Task, data: Path, example: Example) -> Que
     return Question(prompt, picture_of(example, data))
 
 
-def true_answers(adapter: Adapter, task: Task, examples: Sequence[Example]) -> dict[str, float | None]:
-    """Metrics of the true answers as this model can write them: in its tokens, and no more than `task.max_new_tokens`."""
+def true_answers(
+    adapter: Adapter, task: Task, examples: Sequence[Example], constrained: bool = False
+) -> dict[str, float | None]:
+    """Metrics of the true answers as this model can write them: in its tokens, and no more than `task.max_new_tokens`.
+
+    constrained: only those that match the task's answer format.
+    """
+    pattern = task.answer_pattern if constrained else None
 
     def written(example: Example) -> str:
+        text = task.answer(example)
+        if pattern is not None and not regex.fullmatch(pattern, text):
+            return ""
         try:
-            ids = adapter.answer_ids(task.answer(example))
+            ids = adapter.answer_ids(text)
         except SpellingError:
             return ""
         return adapter.decode(torch.tensor(ids[: task.max_new_tokens]))
@@ -155,7 +165,7 @@ def evaluate(
             "groups": by_group(task, scored.items),
             "baselines": {
                 **(baselines(task, train, examples) if train else {}),
-                "true": true_answers(adapter, task, examples),
+                "true": true_answers(adapter, task, examples, settings.constrained),
             },
             "unanswered": len(unanswered),
         }

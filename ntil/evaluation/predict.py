@@ -1,10 +1,13 @@
-"""Answers to a user's own questions, printed with each token's probability and drawn over the pictures, if any."""
+"""Answers to a user's own questions, printed with each token's probability and drawn over the pictures, if any.
+
+Pictures are read, answered and shrunk for the drawing a batch at a time, so that a folder of any size fits into memory.
+"""
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib import pyplot as plt
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -13,11 +16,14 @@ from rich.text import Text
 from ntil.data.example import Example
 from ntil.data.pictures import SUFFIXES, open_image
 from ntil.errors import UserError
+from ntil.escape import terminal, visible
+from ntil.evaluation.draw import figure_of
 from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.trained import Trained
-from ntil.io import atomic_open
 
-COLUMNS = 6  # pictures in a row of the drawing
+COLUMNS, ROWS = 6, 10  # pictures in the drawing, at most
+THUMBNAIL = 320  # pixels of a drawn picture's longer side, at most
+LONGEST = 24  # letters of an answer or a file's name above its picture
 
 
 class Asked(NamedTuple):
@@ -31,6 +37,19 @@ class Answered(NamedTuple):
     asked: Asked
     said: Generated
     parsed: Any | None
+
+    @property
+    def sure(self) -> str:
+        """The probability of the whole answer."""
+        return f"{math.prod(self.said.probabilities):.2f}"
+
+
+class Shown(NamedTuple):
+    """What is left of a question once its batch is done: its row of the table, and its picture for the drawing."""
+
+    row: tuple[Text, ...]
+    thumbnail: Image.Image | None = None
+    title: str = ""
 
 
 def find_pictures(path: Path) -> list[Path]:
@@ -46,34 +65,73 @@ def find_pictures(path: Path) -> list[Path]:
 
 
 def predict(
-    trained: Trained, paths: list[Path], query: str | None, drawing: Path, batch_size: int
+    trained: Trained, paths: Sequence[Path], query: str | None, drawing: Path, batch_size: int
 ) -> list[Path]:
     """Answer `query` for each picture, or alone where there are none; print a table and write the drawing.
 
-    Returns the files that could not be read.
+    The drawing has the first COLUMNS × ROWS pictures. Returns the files that could not be read or drawn.
     """
-    pictures: list[Asked] = [] if paths else [Asked(query or "", None)]
-    failed: list[Path] = []
     console = Console()
+    failed: list[Path] = []
+
+    def report(path: Path, what: str) -> None:
+        console.print(Text(terminal(what), style="red"), soft_wrap=True)
+        failed.append(path)
+
+    shown: list[Shown] = []
+    if not paths:
+        shown += [Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query, 1)]
+    for span in batches(len(paths), batch_size):
+        room = COLUMNS * ROWS - sum(one.thumbnail is not None for one in shown)
+        shown += _batch(trained, [paths[i] for i in span], query, report, room)
+    if not shown:
+        raise UserError("none of the pictures could be read.")
+    table = Table("question", "answer", "p(answer)", "each token with its probability")
+    for one in shown:
+        table.add_row(*one.row)
+    console.print(table)
+    if pictures := [one for one in shown if one.thumbnail is not None]:
+        _draw(pictures, drawing)
+        some = (
+            f" (the first {len(pictures)} of {len(shown)})"
+            if len(pictures) == COLUMNS * ROWS < len(shown)
+            else ""
+        )
+        console.print(Text(f"drawn to {drawing}{some}"), soft_wrap=True)
+    return failed
+
+
+def _batch(
+    trained: Trained,
+    paths: Sequence[Path],
+    query: str | None,
+    report: Callable[[Path, str], None],
+    room: int,
+) -> list[Shown]:
+    """Of the pictures that can be read, the first `room` of them with a thumbnail; the others are reported."""
+    read: dict[Path, Asked] = {}
     for path in paths:
         try:
-            pictures.append(Asked(path.name, open_image(path)))
+            read[path] = Asked(path.name, open_image(path))
         except UserError as error:
-            console.print(Text.assemble(("skipped: ", "red"), str(error)), soft_wrap=True)
-            failed.append(path)
-    if not pictures:
-        raise UserError("none of the pictures could be read.")
-    answers = answer(trained, pictures, query, batch_size)
-    console.print(_table(answers))
-    if paths:
-        _draw(trained, answers, drawing)
-        console.print(Text(f"drawn to {drawing}"), soft_wrap=True)
-    return failed
+            report(path, f"skipped: {error}")
+    answers = answer(trained, list(read.values()), query, len(paths))
+    shown = []
+    for number, (path, item) in enumerate(zip(read, answers, strict=True)):
+        one = Shown(_row(item))
+        if number < room:
+            try:
+                one = Shown(one.row, _thumbnail(trained, item), _title(item))
+            except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)
+                report(path, f"not drawn: {path}: {type(error).__name__}: {error}")
+        shown.append(one)
+    return shown
 
 
 def answer(trained: Trained, questions: list[Asked], query: str | None, batch_size: int) -> list[Answered]:
     """The model's answer to the task's question for each picture."""
     prompt = trained.task.prompt(Example(id="", split="predict", target={}, query=query))
+    trained.adapter.question_ids(prompt)  # SpellingError where it cannot be asked
     answers: list[Answered] = []
     for span in batches(len(questions), batch_size):
         chunk = [questions[i] for i in span]
@@ -89,40 +147,35 @@ def answer(trained: Trained, questions: list[Asked], query: str | None, batch_si
     return answers
 
 
-def _table(answers: list[Answered]) -> Table:
-    table = Table("question", "answer", "p(answer)", "each token with its probability")
-    for item in answers:
-        tokens = "  ".join(
-            f"{t} {p:.2f}" for t, p in zip(item.said.tokens, item.said.probabilities, strict=True)
-        )
-        text = item.said.text if item.parsed is not None else f"{item.said.text!r} (not an answer)"
-        table.add_row(
-            *map(Text, (item.asked.name, text, f"{math.prod(item.said.probabilities):.2f}", tokens))
-        )
-    return table
+def _row(item: Answered) -> tuple[Text, ...]:
+    tokens = "  ".join(f"{t} {p:.2f}" for t, p in zip(item.said.tokens, item.said.probabilities, strict=True))
+    text = item.said.text if item.parsed is not None else f"{item.said.text!r} (not an answer)"
+    return tuple(Text(terminal(cell)) for cell in (item.asked.name, text, item.sure, tokens))
 
 
-def _draw(trained: Trained, answers: list[Answered], path: Path) -> None:
-    columns = min(COLUMNS, len(answers))
-    rows = math.ceil(len(answers) / columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(2.1 * columns, 2.45 * rows), layout="constrained", squeeze=False
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, item in zip(axes.flat, answers, strict=False):
-        assert item.asked.image is not None
-        axis.imshow(trained.task.draw(item.asked.image, item.parsed, None))
-        name = (
-            item.asked.name
-            if len(item.asked.name) <= 24
-            else f"{item.asked.name[:11]}…{item.asked.name[-12:]}"
-        )
-        axis.set_title(
-            f"{item.said.text}   ({math.prod(item.said.probabilities):.2f})\n{name}",
-            fontsize=8,
-            parse_math=False,
-        )
-    with atomic_open(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
+def _thumbnail(trained: Trained, item: Answered) -> Image.Image:
+    assert item.asked.image is not None
+    image = trained.task.draw(item.asked.image, item.parsed, None).copy()
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return image
+
+
+def _title(item: Answered) -> str:
+    name, said = visible(item.asked.name), visible(item.said.text)
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"
+    if len(said) > LONGEST:
+        said = f"{said[: LONGEST - 1]}…"
+    return f"{said}   ({item.sure})\n{name}"
+
+
+def _draw(pictures: Sequence[Shown], path: Path) -> None:
+    columns = min(COLUMNS, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    with figure_of(path, 2.1 * columns, 2.45 * rows) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for axis in axes.flat:
+            axis.axis("off")
+        for axis, one in zip(axes.flat, pictures, strict=False):
+            axis.imshow(one.thumbnail)
+            axis.set_title(one.title, fontsize=8, parse_math=False)

@@ -1,10 +1,16 @@
-"""Which splits of a data set are scored."""
+"""Which splits of a data set are scored, and whether a finished run has been scored as is asked for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
 
 from ntil.errors import UserError, did_you_mean
 from ntil.evaluation.settings import EvaluationSettings
+from ntil.runs import Run
+from ntil.settings import load_settings
 
 FOR_TRAINING = ("train", "val")
 
@@ -28,3 +34,24 @@ def splits_to_score(settings: EvaluationSettings, counts: Mapping[str, int], dat
             "evaluation.splits=[val]."
         )
     return [*wanted, *(s for s in settings.optional_splits if s in counts and s not in wanted)]
+
+
+def is_scored_like(run: Run, cfg: DictConfig) -> bool:
+    """Whether the evaluation settings `cfg` would score a finished run's splits as they were scored.
+
+    However the splits are named; a setting that the run is too old to have counts with its default. UserError where `cfg`
+    names splits that its data set does not have.
+    """
+    if run.config.evaluation == cfg:
+        return True
+    counts, data = run.data["counts"], Path(run.data["folder"])
+
+    def meant(cfg: DictConfig) -> tuple[Any, ...]:
+        settings = load_settings(EvaluationSettings, cfg, "evaluation")
+        return splits_to_score(settings, counts, data), replace(settings, splits=None, optional_splits=[])
+
+    wanted = meant(cfg)
+    try:
+        return meant(run.config.evaluation) == wanted
+    except UserError:  # settings of another version
+        return False

@@ -63,6 +63,18 @@ def decoder_inputs(model: Any, inputs: Mapping[str, Any], labels: Tensor | None)
     return {"decoder_input_ids": prepare(labels=labels)}
 
 
+def check_decoder_inputs(outputs: Any, inputs: Any) -> None:
+    """UserError where an encoder-decoder was called without labels and without inputs for its decoder."""
+    if not isinstance(inputs, Mapping) or not _has(outputs, "encoder_last_hidden_state"):
+        return
+    if not any(name.startswith("decoder_input") for name in inputs):
+        raise UserError(
+            "this encoder-decoder was given no decoder_input_ids: the Trainer keeps the labels from it, so it cannot make "
+            "them. Let the data collator add them, DataCollatorForSeq2Seq(tokenizer, model=model), or train with "
+            "NumberLossMixin."
+        )
+
+
 def _logits(outputs: Any) -> Tensor:
     logits = outputs.get("logits") if isinstance(outputs, dict) else getattr(outputs, "logits", None)
     if logits is None:

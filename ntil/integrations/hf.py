@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ntil.errors import UserError
-from ntil.integrations.alignment import aligned, decoder_inputs, shifts_labels
+from ntil.integrations.alignment import aligned, check_decoder_inputs, decoder_inputs, shifts_labels
 from ntil.losses import CrossEntropy, LossParts, WithCrossEntropy
 
 FullLoss = CrossEntropy | WithCrossEntropy
@@ -42,8 +42,8 @@ def hf_loss(
     A loop of one's own may give label_weights=… [B, T], one for each of the labels; the stock Trainer passes none, and
     `NumberLossMixin` takes them from the batch.
 
-    Raises UserError in a Trainer whose settings would be passed over in silence: `label_smoothing_factor`, and TRL's
-    loss in chunks, which has no logits.
+    Raises UserError in a Trainer whose settings would be passed over in silence (`label_smoothing_factor`, TRL's loss in
+    chunks), and where an encoder-decoder got no decoder inputs, which some make of the source then.
     """
     if accumulation_steps is not None and accumulation_steps < 1:
         raise ValueError(f"accumulation_steps must be at least 1, not {accumulation_steps}.")
@@ -56,8 +56,10 @@ def hf_loss(
         label_weights: Tensor | None = None,
     ) -> Tensor:
         if not torch.compiler.is_compiling():
-            # The Trainer tells a loss function nothing of its settings, so they are looked up where it is called.
-            _check_settings(getattr(sys._getframe(1).f_locals.get("self"), "args", None))
+            # The Trainer tells a loss function nothing of its settings and inputs, so they are looked up where it is called.
+            caller = sys._getframe(1).f_locals
+            _check_settings(getattr(caller.get("self"), "args", None))
+            check_decoder_inputs(outputs, caller.get("inputs"))
         logits, labels, label_weights = aligned(outputs, labels, shift, label_weights)
         share = 1 / accumulation_steps if accumulation_steps else None
         if not logits.requires_grad:

@@ -120,7 +120,7 @@ class NumberLoss(nn.Module):
         reduction: str = "mean",
     ) -> LossParts:
         labels = checked_labels(logits, labels)
-        label_weights = checked_label_weights(label_weights, labels)
+        label_weights = checked_label_weights(label_weights, labels, logits)
         with full_precision(logits.device):
             columns, normaliser = self.read(logits, labels)
             return self.parts(

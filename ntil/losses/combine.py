@@ -69,7 +69,7 @@ class WithCrossEntropy(FullLoss):
         number_scale: a further factor on λ, for loops that weigh micro-batches by their share of a step.
         """
         labels = checked_labels(logits, labels)
-        label_weights = checked_label_weights(label_weights, labels)
+        label_weights = checked_label_weights(label_weights, labels, logits)
         if reduction != "mean" and self.balance != "none":
             raise ValueError(
                 f"reduction={reduction!r} needs balance='none'; {self.balance!r} balances the means of two losses."

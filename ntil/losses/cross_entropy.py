@@ -111,7 +111,7 @@ class FullLoss(nn.Module):
     ) -> LossParts:
         """`from_hidden` with everything it is made of; only `total` carries the graph."""
         labels = checked_labels(hidden, labels, "hidden", "H")
-        label_weights = checked_label_weights(label_weights, labels)
+        label_weights = checked_label_weights(label_weights, labels, hidden)
         head = checked_head(hidden, Head(head_weight, head_bias, logit_scale, softcap))
         return self._parts_of_head(without_masked(hidden, labels >= 0), head, labels, label_weights)
 
@@ -133,7 +133,7 @@ class CrossEntropy(FullLoss):
         reduction: str = "mean",
     ) -> LossParts:
         labels = checked_labels(logits, labels)
-        label_weights = checked_label_weights(label_weights, labels)
+        label_weights = checked_label_weights(label_weights, labels, logits)
         check_reduction(reduction)
         ce = cross_entropy(logits, labels, label_weights, reduction)
         return LossParts(ce, {"ce": ce})

@@ -27,15 +27,17 @@ def signed_labels(labels: Tensor) -> Tensor:
     return labels.long()
 
 
-def checked_label_weights(label_weights: Tensor | None, labels: Tensor) -> Tensor | None:
-    """`label_weights` [B, T], 0 where a label is masked, whatever they held there; ValueError where they don't fit."""
+def checked_label_weights(label_weights: Tensor | None, labels: Tensor, scores: Tensor) -> Tensor | None:
+    """`label_weights` [B, T] in float32 (float64 for such logits), 0 where a label is masked, whatever they held there;
+    ValueError where they don't fit."""
     if label_weights is None:
         return None
     if label_weights.shape != labels.shape:
         raise ValueError(
             f"expected label_weights [B, T] like the labels {list(labels.shape)}, got {list(label_weights.shape)}."
         )
-    return torch.where(labels >= 0, label_weights, torch.zeros_like(label_weights))
+    wide = label_weights.to(torch.float64 if scores.dtype == torch.float64 else torch.float32)
+    return torch.where(labels >= 0, wide, 0.0)
 
 
 def check_reduction(reduction: str) -> None:

@@ -12,7 +12,7 @@ class NTLMSE(TokenLevelLoss):
     reweigh: as for NTL-WAS. Published use: CE + 0.3·NTL.
     """
 
-    names = ("ntl",)
+    names = ("ntl_mse",)
 
     def __init__(self, vocab: NumberVocab, tokens: str = "digits", reweigh: bool = False) -> None:
         super().__init__(vocab, tokens)

@@ -17,7 +17,7 @@ class NTLNumber(NumberLoss):
     reweigh: by the mass on number tokens at the number's first token, as `ntloss` does.
     """
 
-    names = ("ntl",)
+    names = ("ntl_number",)
 
     def __init__(
         self, vocab: NumberVocab, number_format: NumberFormat = "digits", reweigh: bool = False
@@ -42,7 +42,7 @@ class NTLNumber(NumberLoss):
             mass = self._mass(columns, spans, normaliser)
             mass = empty.scatter_add(-1, spans.number, torch.where(spans.is_first, mass, 0.0).to(empty.dtype))
             loss = reweighed(loss, mass, 1.0)
-        return {"ntl": Term(torch.where(exists, loss, 0.0), exists.long(), by_number=True)}
+        return {"ntl_number": Term(torch.where(exists, loss, 0.0), exists.long(), by_number=True)}
 
     def _mass(self, columns: list[Tensor], spans: Spans, normaliser: Tensor) -> Tensor:
         """[B, T] probability of the tokens that could stand there: of digit tokens, or at an ordinal, of ordinals."""

@@ -13,7 +13,7 @@ class NTLWAS(TokenLevelLoss):
     Published use: CE + 0.3·NTL.
     """
 
-    names = ("ntl",)
+    names = ("ntl_was",)
 
     def __init__(self, vocab: NumberVocab, tokens: str = "digits", reweigh: bool = False) -> None:
         super().__init__(vocab, tokens)

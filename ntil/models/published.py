@@ -49,6 +49,7 @@ class PublishedAdapter(Adapter):
         self._begin = [known[prompt.begin]] if prompt.begin is not None else []
         # What is between question and answer: enough context for the answer's tokens to be those of the whole text.
         self._before = prompt.text.split("{question}")[1] or "\n"
+        self._before_ids = self._ids(self._before)
         special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
         special |= {processor.image_token} if processor is not None else set()
         reserved = sorted(token for token in special if not COORDINATE_MARKS.fullmatch(token))
@@ -118,7 +119,7 @@ class PublishedAdapter(Adapter):
     def answer_ids(self, answer: str) -> list[int]:
         """As they continue the prompt."""
         self._refuse_reserved(answer)
-        before = self._ids(self._before)
+        before = self._before_ids
         both = self._spelled(self._before + self.before_answer + answer + self._after_answer, answer)
         if both[: len(before)] != before:
             raise SpellingError(

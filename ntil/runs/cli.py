@@ -4,12 +4,15 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 import torch
 import transformers
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
@@ -33,6 +36,7 @@ _RUN_NAME_SKIPS = (
 )
 _RUN_NAME_SKIPPED_GROUPS = ("paths.", "logger.", "hydra", "evaluation.")
 
+ATTEMPTS = 3  # at a sweep whose processes are killed
 FREE_TEXT = (
     "query",
     "run",
@@ -54,7 +58,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
         def job(cfg: DictConfig) -> None:
             try:
-                main(cfg)
+                with loading_workers_named():
+                    main(cfg)
             except UserError as error:
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
                     raise
@@ -72,7 +77,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             register_resolvers()
             try:
                 _check_names(sys.argv[1:])
-                hydra.main(version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name)(job)()
+                start_jobs = hydra.main(
+                    version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name
+                )(job)
+                again_after_killed_workers(start_jobs)
                 if mistakes:
                     sys.exit(2)
             except UserError as error:
@@ -86,6 +94,41 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
         return start
 
     return decorate
+
+
+@contextmanager
+def loading_workers_named() -> Iterator[None]:
+    """A process of the data loader that was killed is a message, and the other runs of a sweep go on."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"a process that loads data has died, often for want of memory: {reason} The same command resumes."
+        ) from None
+
+
+def again_after_killed_workers(sweep: Callable[[], object]) -> None:
+    """Run a sweep; where one of joblib's processes is killed, which takes the others along, run it again.
+
+    What is complete is skipped then, and what was broken off resumes. After ATTEMPTS of them it is a UserError.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            sweep()
+            return
+        except BrokenProcessPool as error:
+            reason = str(error).strip().partition("\n")[0]
+            killed = f"a process of the sweep was killed, often for want of memory ({reason})"
+            if attempt == ATTEMPTS:
+                raise UserError(
+                    f"{killed}, {ATTEMPTS} times. Fewer at once need less memory (hydra.launcher.n_jobs=1), and "
+                    "`python -m experiments.launch` keeps one run's end from the others."
+                ) from None
+            print(f"{killed}; the sweep goes on.", file=sys.stderr)
+            GlobalHydra.instance().clear()
 
 
 def register_resolvers() -> None:
@@ -183,7 +226,6 @@ def explain(error: Exception, config_name: str) -> str:
 def _known_keys(config_name: str) -> list[str]:
     """Every dotted key of the default composition, and the config groups."""
     from hydra import compose
-    from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(ROOT_CONF), version_base="1.3"):

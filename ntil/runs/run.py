@@ -5,11 +5,11 @@
     provenance.json    commit, versions, host, data      model/             final weights (safetensors) and processor
     predictions.jsonl  a line for each evaluated item    metrics.json       scores by split
     COMPLETE           written last: its absence means the run is to be resumed
-    earlier/           metrics.json and predictions.jsonl under other evaluation settings, by number
+    earlier/           results under other evaluation settings, by number, with these settings
 
 `Run.open` creates the folder, or resumes it when the configuration is the same, or refuses and names the keys that
-differ. Settings of the evaluation alone (`evaluation.*`) may differ: what was trained is kept and scored anew. A lock keeps
-two processes from training the same run.
+differ. Settings of the evaluation alone (`evaluation.*`) may differ: what was trained is kept, and `Run.score_anew` puts
+the earlier results aside. A lock keeps two processes from training the same run.
 """
 
 import os
@@ -30,7 +30,7 @@ COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
 EVALUATION = "evaluation"  # what may change without training again
-RESULTS = ("metrics.json", "predictions.jsonl")
+RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")
 LONGEST_NAME = (
     200  # bytes of a folder's name, which leaves room for its lock's and temporaries' in the usual 255
 )
@@ -61,7 +61,7 @@ class Run:
             ) from None
         config = OmegaConf.to_container(cfg, resolve=True)
         if run.has_results:
-            run._accept_changes(config)
+            run._refuse_changes(config)
         else:  # nothing trained yet, so nothing is lost by starting over with these settings
             write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
             write_text(run.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
@@ -90,6 +90,12 @@ class Run:
         config = OmegaConf.load(self.config_path)
         assert isinstance(config, DictConfig)
         return config
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What provenance.json says of the data set: its folder, hash of records, counts by split."""
+        data: dict[str, Any] = read_json(self.folder / "provenance.json")["data"]
+        return data
 
     @property
     def has_results(self) -> bool:
@@ -121,37 +127,61 @@ class Run:
         """Let go of the lock."""
         self._lock.release()
 
-    def _accept_changes(self, config: Any) -> None:
-        """Take over other evaluation settings, with the results of the old ones put aside; refuse every other change."""
-        stored = OmegaConf.to_container(self.config)
-        assert isinstance(stored, dict)
-        changed = [
-            (key, old, new)
-            for key, old, new in differences(stored, config)
-            if key.split(".")[0] not in FREE_KEYS
-        ]
-        lines = "\n".join(f"  {key}: {old!r} → {new!r}" for key, old, new in changed)
-        if any(key.split(".")[0] != EVALUATION for key, _, _ in changed):
+    def score_anew(self, cfg: DictConfig, overrides: list[str] | None = None) -> None:
+        """Take over the evaluation settings of `cfg`; results under others are put aside, not lost.
+
+        Called once `cfg` has been checked, and before anything is scored. UserError where nothing trained is left.
+        """
+        config = OmegaConf.to_container(cfg, resolve=True)
+        changed = [line for key, line in self._changes(config) if key == EVALUATION]
+        if not changed:
+            return
+        if not (self.folder / "model").exists() and not any(self.folder.glob("checkpoints/*")):
             self.close()
             raise UserError(
-                f"{self.folder} holds a run with another configuration:\n{lines}\n"
-                "Give this run a name of its own (name=…), or delete that folder."
+                f"{self.folder} can't be scored with other settings: it has neither model/ nor a checkpoint any more. "
+                "Give this run a name of its own (name=…), or delete that folder to train again."
             )
-        if changed:
-            print(f"{self.folder} was trained with these settings and is evaluated with others:\n{lines}")
-            self._put_results_aside()
-            write_text(self.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
-
-    def _put_results_aside(self) -> None:
         (self.folder / COMPLETE).unlink(missing_ok=True)  # first: what follows may be interrupted
-        there = [self.folder / name for name in RESULTS if (self.folder / name).exists()]
-        if there:
-            number = 1 + max((int(path.name) for path in self.folder.glob("earlier/[0-9]*")), default=0)
-            aside = self.folder / "earlier" / str(number)
-            aside.mkdir(parents=True)
-            shutil.copy2(self.config_path, aside)
+        print(
+            f"{self.folder} is kept as it was trained; what it is scored with changes:\n" + "\n".join(changed)
+        )
+        if there := [path for pattern in RESULTS for path in self.folder.glob(pattern)]:
+            aside = self._new_folder()
+            for path in (self.config_path, self.folder / "overrides.yaml"):
+                if path.exists():
+                    shutil.copy2(path, aside)
             for path in there:
                 path.rename(aside / path.name)
+            print(f"The earlier results are in {aside}.")
+        write_text(self.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
+        write_text(self.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
+
+    def _new_folder(self) -> Path:
+        """earlier/1, or the next number."""
+        there = [int(path.name) for path in self.folder.glob("earlier/*") if path.name.isdecimal()]
+        folder = self.folder / "earlier" / str(1 + max(there, default=0))
+        folder.mkdir(parents=True)
+        return folder
+
+    def _refuse_changes(self, config: Any) -> None:
+        changes = self._changes(config)
+        if any(key != EVALUATION for key, _ in changes):
+            self.close()
+            raise UserError(
+                f"{self.folder} holds a run with another configuration:\n"
+                + "\n".join(line for _, line in changes)
+                + "\nGive this run a name of its own (name=…), or delete that folder."
+            )
+
+    def _changes(self, config: Any) -> list[tuple[str, str]]:
+        """(top-level key, line that says what changed) for each setting that is not free to change."""
+        stored = OmegaConf.to_container(self.config)
+        assert isinstance(stored, dict)
+        changed = [(key.split(".")[0], key, old, new) for key, old, new in differences(stored, config)]
+        return [
+            (top, f"  {key}: {old!r} → {new!r}") for top, key, old, new in changed if top not in FREE_KEYS
+        ]
 
 
 def check_folder_name(key: str, name: str) -> None:

@@ -7,7 +7,8 @@ What is in the way of training is a UserError. What only lowers the scores that 
 be asked) is told, with the ceiling: what the true answers themselves would score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 from rich.progress import track
 
-from ntil.data.contract import check_contract
+from ntil.data.contract import blamed_on, check_contract
 from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task
@@ -45,7 +46,8 @@ def check_before_training(model: Any, adapter: Adapter, task: Task, data: Path, 
     """The lines to print before a training. cfg: the whole configuration. UserError where it could not go well."""
     trainer = load_settings(TrainerSettings, cfg.trainer, "trainer")
     evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
-    scored = splits_to_score(evaluation, read_manifest(data)["counts"], data)
+    counts = read_manifest(data)["counts"]
+    scored = splits_to_score(evaluation, counts, data)
     if evaluation.constrained and task.answer_pattern is None:
         raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
     limits: dict[str, int | None] = {}
@@ -54,37 +56,85 @@ def check_before_training(model: Any, adapter: Adapter, task: Task, data: Path, 
         if trainer.eval_steps:
             limits["val"] = trainer.eval_examples
     limits |= dict.fromkeys(scored, evaluation.limit)
+    _refuse_missing(limits, counts, data)
     measured: dict[str, Measured] = {}
     for split, limit in limits.items():
         examples = read_examples(data, split, limit)
         check_contract(task, examples[0])
+        _refuse_mixed(examples, data)
         measured[split] = _measure(adapter, task, examples, split)
     if "train" in measured:
+        check_batch_size(trainer, len(measured["train"].examples), data)
         _refuse_unspelled(measured["train"], data)
     _refuse_cut(measured, task)
     for texts in measured.values():
-        _refuse_too_long(model, adapter, task, data, texts.longest)
-    return [line for split in scored for line in _told(adapter, task, split, measured[split])]
+        _refuse_too_long(model, adapter, task, data, texts.longest, "text_config" in cfg.model)
+    return [
+        line
+        for split in scored
+        for line in _told(adapter, task, split, measured[split], evaluation.constrained)
+    ]
+
+
+def check_batch_size(trainer: TrainerSettings, count: int, data: Path) -> None:
+    """UserError where `count` training examples make no batch."""
+    if count < trainer.batch_size:
+        raise UserError(
+            f"trainer.batch_size={trainer.batch_size} exceeds the {count} training examples of {data}."
+        )
+
+
+def _refuse_missing(wanted: Mapping[str, int | None], counts: Mapping[str, int], data: Path) -> None:
+    """Of the splits that the training itself uses."""
+    ways = {
+        "train": "trainer.max_steps=0 scores the model as it is",
+        "val": "trainer.eval_steps=0 trains without",
+    }
+    for split, way in ways.items():
+        if split in wanted and not counts.get(split):
+            raise UserError(f"{data} has no split {split!r}; it has {', '.join(counts)}. {way}.")
+
+
+def _refuse_mixed(examples: Sequence[Example], data: Path) -> None:
+    first = examples[0]
+    for example in examples:
+        if (example.image is None) != (first.image is None):
+            seeing, blind = (first.id, example.id) if example.image is None else (example.id, first.id)
+            raise UserError(
+                f"{data}, split {first.split}: record {seeing} has a picture and {blind} has none, and a batch cannot mix "
+                "them. Give each kind a set."
+            )
 
 
 def _measure(adapter: Adapter, task: Task, examples: list[Example], split: str) -> Measured:
-    answers, unasked, unwritten = [], [], []
+    texts = Measured(examples, [], None, [], [])
+    question, answer = (_length(method) for method in (adapter.question_ids, adapter.answer_ids))
     longest, most = None, 0
-    shown = track(examples, f"checking {split}") if len(examples) >= MANY else examples
-    for example in shown:
-        total = 0
+    for example in track(examples, f"checking {split}") if len(examples) >= MANY else examples:
+        with blamed_on(task, example):
+            asked, replied = question(task.prompt(example)), answer(task.answer(example))
+        if isinstance(asked, str):
+            texts.unasked.append(f"{example.id}: {asked}")
+        if isinstance(replied, str):
+            texts.unwritten.append(f"{example.id}: {replied}")
+        else:
+            texts.answers.append(replied)
+            if isinstance(asked, int) and asked + replied > most:
+                longest, most = example, asked + replied
+    return texts._replace(longest=longest)
+
+
+def _length(ids: Callable[[str], list[int]]) -> Callable[[str], int | str]:
+    """Text → its length in tokens, or why it has none; each text is looked at once."""
+
+    @cache
+    def length(text: str) -> int | str:
         try:
-            total += len(adapter.question_ids(task.prompt(example)))
+            return len(ids(text))
         except SpellingError as error:
-            unasked.append(f"{example.id}: {error}")
-        try:
-            answers.append(len(adapter.answer_ids(task.answer(example))))
-            total += answers[-1]
-        except SpellingError as error:
-            unwritten.append(f"{example.id}: {error}")
-        if total > most:
-            longest, most = example, total
-    return Measured(examples, answers, longest, unasked, unwritten)
+            return str(error)
+
+    return length
 
 
 def _refuse_unspelled(train: Measured, data: Path) -> None:
@@ -113,27 +163,27 @@ def _refuse_cut(measured: dict[str, Measured], task: Task) -> None:
         )
 
 
-def _refuse_too_long(model: Any, adapter: Adapter, task: Task, data: Path, example: Example | None) -> None:
-    """example: the longest one, which is encoded with its picture."""
+def _refuse_too_long(
+    model: Any, adapter: Adapter, task: Task, data: Path, example: Example | None, sized: bool
+) -> None:
+    """example: the longest one, which is encoded with its picture. sized: the config gives the decoder's sizes."""
+    if example is None:
+        return
+    row = adapter.encode(task.prompt(example), picture_of(example, data), task.answer(example))
+    length = len(row["input_ids"])
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions is None or example is None:
-        return
-    image = picture_of(example, data)
-    try:
-        length = len(adapter.encode(task.prompt(example), image, task.answer(example))["input_ids"])
-    except SpellingError:
-        return
-    if length > positions:
+    if positions is not None and length > positions:
+        enough = 1 << (length - 1).bit_length()
+        more = f" (+model.text_config.max_position_embeddings={enough})" if sized else ""
         raise UserError(
             f"record {example.id} takes {length} tokens with its answer, and the model has {positions} positions. Take a "
-            "shorter answer format, or a model with more (tiny: +model.text_config.max_position_embeddings="
-            f"{1 << (length - 1).bit_length()})."
+            f"shorter answer format, or a model with more{more}."
         )
 
 
-def _told(adapter: Adapter, task: Task, split: str, texts: Measured) -> list[str]:
+def _told(adapter: Adapter, task: Task, split: str, texts: Measured, constrained: bool) -> list[str]:
     longest = f"of at most {max(texts.answers)} tokens " if texts.answers else ""
-    ceiling = summary(task, true_answers(adapter, task, texts.examples))
+    ceiling = summary(task, true_answers(adapter, task, texts.examples, constrained))
     lines = [f"{split} ({len(texts.examples)}): the true answers {longest}would score {ceiling}"]
     for what, bad in (
         ("questions cannot be asked and count as unanswered", texts.unasked),

@@ -21,6 +21,7 @@ from ntil.models import Adapter, check_model
 from ntil.runs import Run
 from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch, last_whole_checkpoint
+from ntil.training.checks import check_batch_size
 from ntil.training.progress import TrainingProgress
 from ntil.training.settings import TrainerSettings
 from ntil.training.trainer import NumberTrainer
@@ -73,10 +74,7 @@ def fit(
         adapter,
         cache=settings.cache_examples,
     )
-    if len(train) < settings.batch_size:
-        raise UserError(
-            f"trainer.batch_size={settings.batch_size} exceeds the {len(train)} training examples of {data}."
-        )
+    check_batch_size(settings, len(train), data)
     validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
 
     def validate() -> dict[str, Any]:

@@ -10,8 +10,6 @@ from transformers import Trainer, TrainerControl
 from ntil.integrations import NumberLossMixin
 from ntil.losses import LossParts
 
-MEANS = ("ce", "number", "emd", "relative", "magnitude")  # loss parts logged as means over the steps
-
 
 class NumberTrainer(NumberLossMixin, Trainer):
     """Trainer whose loss is `number_loss` on the supervised positions.
@@ -29,13 +27,12 @@ class NumberTrainer(NumberLossMixin, Trainer):
     def on_parts(self, parts: LossParts) -> None:
         """Sums up the parts for the next log line."""
         self._batches += 1
-        for name in MEANS:
-            if name in parts.terms:
-                value = parts.terms[name].detach()
-                self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+        for name, term in parts.terms.items():
+            value = term.detach()
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the means of the loss's parts since the last log."""
+        """Adds the means of the loss's parts since the last log, each under its own name."""
         if "loss" in logs and self._batches:
             logs |= {name: float(total) / self._batches for name, total in self._sums.items()}
             self._sums, self._batches = {}, 0

@@ -1,6 +1,5 @@
 """A task that breaks its contract is refused by name before anything is trained."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -67,11 +66,15 @@ def test_tasks_that_keep_it_pass() -> None:
             "of an answer that is none lacks right",
         ),
         ({"score": lambda *_: {"right": "1", "hits": 1, "found": 1}}, "gives '1' for right"),
+        ({"score": lambda *_: {"right": float("nan"), "hits": 1, "found": 1}}, "gives nan for right"),
+        ({"error": lambda _, scores: scores["right"]}, "ranks the true answer of record a-1 behind"),
+        ({"constant": lambda *_: None}, r"constant\(\) gives None"),
+        ({"metrics": {"right": Metric("right", "up", "share")}}, "right is better when 'up'"),
         ({"split_metrics": lambda *_: {}}, r"split_metrics\(\) lacks all"),
         ({"answer": raises}, "fails on record a-1: KeyError: 'hour'"),
     ],
 )
-def test_each_breach_is_named(changes: dict[str, Callable[..., Any]], says: str) -> None:
+def test_each_breach_is_named(changes: dict[str, Any], says: str) -> None:
     broken = type("Broken", (Whole,), changes)()
     with pytest.raises(UserError, match=says) as refused:
         check_contract(broken, EXAMPLE)

@@ -1,5 +1,6 @@
 """Lists of clocks on photographs, faults included: every record accounted for."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,111 @@ def test_mistakes_are_explained(tmp_path: Path) -> None:
         build(raw, tmp_path / "out", lists=["other.csv"])
     with pytest.raises(UserError, match="xywh or xyxy, not 'yx'"):
         build(raw, tmp_path / "out", box="yx")
+
+
+GT, OTHER, DETECTED = "[30, 20, 30, 20]", "[0, 0, 20, 10]", "[31, 21, 28, 19]"  # the clock is at 30, 20
+
+
+@pytest.mark.parametrize(
+    ("truth", "detected"),
+    [
+        (f"[{GT}]", DETECTED),
+        (f"[{GT}]", ""),
+        (f"[{GT}]", OTHER),  # one clock in the photo: the detector was wrong
+        (GT, DETECTED),
+        (f"[{OTHER}, {GT}]", DETECTED),
+        (f"[{GT}, {OTHER}]", DETECTED),
+        (f"[{OTHER}, {GT}, [29, 19, 60, 40]]", DETECTED),
+        (f"[[1, 1, 0, 5], {GT}]", ""),  # the first has no area
+        (f"[{OTHER}, [70, 50, 5, 5]]", GT),  # none overlaps: the labelled clock is bbox_det's
+        ("", GT),
+        ("[]", GT),
+        ("nan", GT),
+        ("[[1, 2, 3], 4]", GT),
+        ("[[30.0, 20.0, 30.0, NaN]]", GT),
+        ("30 20 30 20", ""),
+        ("(30, 20, 30, 20)", ""),
+    ],
+)
+def test_the_labelled_clock(tmp_path: Path, truth: str, detected: str) -> None:
+    out = build(publish(tmp_path / "raw", [f'1,a.png,"{truth}",3,25,"{detected}"']), tmp_path / "out")
+    (example,) = read_examples(out, "test")
+    with Image.open(out / str(example.image)) as crop:
+        assert np.asarray(crop).min() > 200  # nothing but the clock
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (
+            f'1,a.png,"[{GT}, {OTHER}]",3,25,',
+            "it has several bbox_gt and no bbox_det to tell the labelled one",
+        ),
+        ('1,a.png,"[[1, 2], [3, 4]]",3,25,', "it has no box of four numbers with an area"),
+        ('1,a.png,"[[1, 2, 1e400, 4]]",3,25,', "it has no box of four numbers with an area"),
+        ('1,a.png,"[[true, 2, 3, 4]]",3,25,', "it has no box of four numbers with an area"),
+        ("1,a.png,[30, 20, 30, 20],3,25,", "it has more cells than the table has columns"),  # not at 20:30
+        ('1,a.png,"[[30, 20, 30, 20]],3,25,', "its quotes do not close, or a cell is too long"),
+        ("1,a.png", "its hour and minute are no time"),
+        (f'1,,"{GT}",3,25,', "it names no photo"),
+        (f'1,a.png,"{GT}",3,60,', "its hour and minute are no time"),
+        (f'1,a.png,"{GT}",-3,20,', "its hour and minute are no time"),
+        (f'1,a.png,"{GT}",٣,20,', "its hour and minute are no time"),
+        ('1,a.png,"[90, 20, 30, 20]",3,20,', "its box lies outside the photo"),  # two thirds of it
+        (f'1,{"x" * 300}.png,"{GT}",3,20,', "the picture is missing"),
+        (f'1,"a\0.png","{GT}",3,20,', "its photo leads outside the folder"),
+        (f'1,../../list.csv,"{GT}",3,20,', "its photo leads outside the folder"),
+    ],
+)
+def test_odd_rows_are_listed_and_spoil_no_other(tmp_path: Path, row: str, why: str) -> None:
+    good = f'1,a.png,"[{GT}]",3,25,"{DETECTED}"'
+    out = build(publish(tmp_path / "raw", [good, row, good]), tmp_path / "out")
+    assert len(read_examples(out, "test")) == 2
+    (skip,) = read_manifest(out)["skipped"]
+    assert skip["why"] == why
+    assert "line 3" in skip["what"] or "list-00001" in skip["what"]
+
+
+def test_ids_are_not_needed_and_tables_may_be_of_another_kind(tmp_path: Path) -> None:
+    """Excel's semicolons, UTF-16, Windows line ends, columns in another order."""
+    raw = publish(tmp_path / "raw", [])
+    text = f'minute;bbox_det;hour; file_name \r\n25;"{GT}";3;a.png\r\n'
+    (raw / "list.csv").write_bytes(text.encode("utf-16"))
+    (example,) = read_examples(build(raw, tmp_path / "out"), "test")
+    assert example.target == {"hour": 3, "minute": 25}
+
+
+@pytest.mark.parametrize("name", ["Amélie 4.00 a.m", "8½ 2.00 a.m. 1", '24 "Day 1" 7.11'])
+@pytest.mark.parametrize("ending", [".png", ".PNG", ".jpg", ".jpeg"])
+def test_photos_are_found_under_other_endings_and_forms_of_unicode(
+    tmp_path: Path, name: str, ending: str
+) -> None:
+    listed = name.replace('"', '""')
+    raw = publish(tmp_path / "raw", [f'1,"{listed}.png","{GT}",3,25,'])
+    stored = unicodedata.normalize("NFD", name)
+    Image.open(raw / "images" / "a.png").save(raw / "images" / f"{stored}{ending}")
+    (example,) = read_examples(build(raw, tmp_path / "out", box="xywh"), "test")
+    assert example.target == {"hour": 3, "minute": 25}
+
+
+def test_a_name_that_fits_two_photos_means_neither(tmp_path: Path) -> None:
+    raw = publish(tmp_path / "raw", [f'1,b.jpg,"{GT}",3,25,', f'2,a.png,"{GT}",3,25,'])
+    for ending in ("png", "webp"):
+        Image.open(raw / "images" / "a.png").save(raw / "images" / f"b.{ending}")
+    out = build(raw, tmp_path / "out")
+    assert read_manifest(out)["skipped"] == [
+        {"what": "list.csv, line 2 (b.jpg)", "why": "the picture is missing"}
+    ]
+
+
+def test_lists_of_one_name_in_two_folders_share_no_record(tmp_path: Path) -> None:
+    raw = publish(tmp_path / "raw", [f'1,a.png,"{GT}",3,25,'])
+    (raw / "more").mkdir()
+    (raw / "more" / "list.csv").write_text(HEADER + f'1,a.png,"{GT}",4,10,\n')
+    examples = read_examples(build(raw, tmp_path / "out", lists=["list.csv", "more/list.csv"]), "test")
+    assert [(e.id, e.target["hour"], e.meta["list"]) for e in examples] == [
+        ("test-1-list-00000", 3, "1-list"),
+        ("test-2-list-00000", 4, "2-list"),
+    ]
+    with pytest.raises(UserError, match="name each list once"):
+        build(raw, tmp_path / "again", lists=["list.csv", "list.csv"])

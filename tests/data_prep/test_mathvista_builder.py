@@ -107,3 +107,100 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "testmini.json").write_text("{")
     with pytest.raises(UserError, match="is not JSON"):
         build(tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"choices": [1, 2]}, "its choices are no list of texts"),
+        ({"choices": "ab"}, "its choices are no list of texts"),
+        ({"choices": {"A": "1"}}, "its choices are no list of texts"),
+        ({"unit": 3}, "its unit is no text"),
+        ({"precision": "1"}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": 1.5}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": -1}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": True}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": float("nan")}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": float("inf")}, "its precision is no number of decimal places from 0 to 15"),
+        ({"precision": 10**400}, "its precision is no number of decimal places from 0 to 15"),
+        ({"answer": None}, "without answer as text"),
+        ({"answer": "three"}, "its answer is no number"),
+        ({"answer": "inf", "answer_type": "float"}, "its answer is no number"),
+        ({"question": ["How?"]}, "without question as text"),
+        ({"image": None}, "without image as text"),
+        ({"question": "\ud800"}, "it holds what is no Unicode text"),
+        ({"question_type": ["free_form"]}, "of an unknown question or answer type"),
+        (
+            {"question_type": "multi_choice", "answer_type": "text", "answer": "0", "choices": [*"0" * 27]},
+            "it has more than 26 choices",
+        ),
+        ({"question_type": "multi_choice", "answer_type": "text"}, "its answer is not among its choices"),
+        ({"image": "images/" + "x" * 300 + ".jpg"}, "the picture is missing"),
+        ({"image": "images"}, "the picture is missing"),
+    ],
+)
+def test_a_field_of_another_type_leaves_its_record_out(tmp_path: Path, odd: dict[str, Any], why: str) -> None:
+    rows = {"1": row(), "2": row(**odd), "3": row()}
+    out = build(publish(tmp_path / "raw", rows), tmp_path / "out")
+    assert [e.id for e in read_examples(out, "test")] == ["test-1", "test-3"]
+    assert read_manifest(out)["skipped"] == [{"what": "pid 2", "why": why}]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"pid": 7},
+        {"pid": None},
+        {"metadata": None},
+        {"metadata": ["x"]},
+        {"metadata": {"source": float("nan"), "skills": [{"a": 1}]}},
+        {"extra": float("-inf")},
+        {"precision": 2.0, "answer": "1e0"},
+        {"image": "images/1.JPG"},
+        {"image": "images/1.png"},
+    ],
+)
+def test_what_is_neither_asked_nor_scored_may_be_odd(tmp_path: Path, odd: dict[str, Any]) -> None:
+    out = build(publish(tmp_path / "raw", {"1": row(), "2": row(**odd)}), tmp_path / "out")
+    assert [e.id for e in read_examples(out, "test")] == ["test-1", "test-2"]
+
+
+def test_missing_fields_and_odd_pids(tmp_path: Path) -> None:
+    bare = {key: row()[key] for key in ("question", "image", "answer", "question_type", "answer_type")}
+    rows = {"a-1.5 b": bare, "ü": row(), "": row(), ".": row(), "x" * 101: row(), "\ud800": row()}
+    out = build(publish(tmp_path / "raw", rows), tmp_path / "out")
+    assert [e.id for e in read_examples(out, "test")] == ["test-a-1.5 b", "test-ü"]
+    assert {skip["why"] for skip in read_manifest(out)["skipped"]} == {"its pid is no plain name"}
+    assert len(read_manifest(out)["skipped"]) == 4
+
+
+def test_no_record_hides_another_of_its_pid(tmp_path: Path) -> None:
+    raw = publish(tmp_path / "raw", {})
+    one, other = json.dumps(row()), json.dumps(row(answer="4"))
+    twice = one.replace('"answer": "3"', '"answer": "3", "answer": "4"')
+    (raw / "testmini.json").write_text(f'{{"1": {one}, "2": {one}, "1": {other}, "3": {twice}}}')
+    out = build(raw, tmp_path / "out")
+    assert [e.id for e in read_examples(out, "test")] == ["test-2"]
+    raw = publish(tmp_path / "cases", {"a": row(), "A": row(), "b": row()})
+    assert [e.id for e in read_examples(build(raw, tmp_path / "b"), "test")] == ["test-b"]
+    assert [(skip["what"], skip["why"]) for skip in read_manifest(out)["skipped"]] == [
+        ("pid 1, record 1", "its pid is another record's, too"),
+        ("pid 1, record 3", "its pid is another record's, too"),
+        ("pid 3", "one of its fields occurs more than once"),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_other_encodings(tmp_path: Path, encoding: str) -> None:
+    raw = publish(tmp_path / "raw", {})
+    text = json.dumps({"1": row(question="Wie groß?")}, ensure_ascii=False)
+    (raw / "testmini.json").write_bytes(text.encode(encoding))
+    (example,) = read_examples(build(raw, tmp_path / "out"), "test")
+    assert example.query == "Wie groß?"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "", "\0", "null", '"x"', "{]"])
+def test_a_file_that_is_no_object_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "testmini.json").write_text(text)
+    with pytest.raises(UserError, match=r"testmini.json (is not JSON|must hold an object)"):
+        build(tmp_path, tmp_path / "out")

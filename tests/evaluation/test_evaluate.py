@@ -1,6 +1,8 @@
 """predictions.jsonl and metrics.json tell one story, and odd answers break nothing."""
 
 import re
+import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,7 @@ def row(text: str) -> dict[str, Any]:
     return {"text": text, "answer": "3:25", "scores": ClockTask().score(ClockTask().parse(text), example)}
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_odd_answers_are_drawn(small_data: Path, tmp_path: Path) -> None:
     examples = read_examples(small_data, "train")[: len(ODD)]
     draw_predictions(ClockTask(), small_data, examples, [row(text) for text in ODD], tmp_path / "a.png")
@@ -150,6 +153,84 @@ def test_odd_answers_and_names_are_printed_as_they_are(
     out = re.sub(r"\s+", "", capsys.readouterr().out)
     for shown in (*names, "bad[b].png", "out[b]", "[/b]", "[red]"):
         assert shown in out
+
+
+def always(_model: Any, _adapter: Any, questions: list[Any], _tokens: int) -> list[Generated]:
+    return [Generated("3:25", list("3:25"), [0.9] * 4) for _ in questions]
+
+
+def photos(folder: Path, count: int) -> list[Path]:
+    for number in range(count):
+        Image.new("RGB", (16, 16 + number)).save(folder / f"{number:03d}.png")
+    return predict.find_pictures(folder)
+
+
+def test_no_more_than_a_batch_of_pictures_is_held(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = most = 0
+
+    def let_go() -> None:
+        nonlocal held
+        held -= 1
+
+    def opened(path: Path) -> Image.Image:
+        nonlocal held, most
+        image = Image.open(path).convert("RGB")
+        weakref.finalize(image, let_go)
+        held += 1
+        most = max(most, held)
+        return image
+
+    monkeypatch.setattr(predict, "generate", always)
+    monkeypatch.setattr(predict, "open_image", opened)
+    assert predict.predict(trained, photos(tmp_path, 12), None, tmp_path / "drawn.png", 3) == []
+    assert most == 3
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(5, 5), (6, 6), (9, 6)])
+def test_the_drawing_is_capped_and_the_table_is_not(
+    count: int,
+    drawn: int,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(predict, "generate", always)
+    monkeypatch.setattr(predict, "COLUMNS", 3)
+    monkeypatch.setattr(predict, "ROWS", 2)
+    sizes = []
+    monkeypatch.setattr(predict, "_draw", lambda shown, path: sizes.append(len(shown)))
+    assert predict.predict(trained, photos(tmp_path, count), None, tmp_path / "d.png", 4) == []
+    out = capsys.readouterr().out
+    assert sizes == [drawn]
+    assert all(f"{number:03d}.png" in out for number in range(count))
+    assert (f"(the first {drawn} of {count})" in out) == (count > drawn)
+
+
+def test_a_picture_that_cannot_be_drawn_is_answered_all_the_same(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Choosy(ClockTask):
+        def draw(self, image: Image.Image, parsed: Any, example: Example | None) -> Image.Image:
+            return image if image.height != 17 else image.resize((0, 1 // 0))
+
+    monkeypatch.setattr(predict, "generate", always)
+    choosy = replace(trained, task=Choosy("Time?"))
+    failed = predict.predict(choosy, photos(tmp_path, 3), None, tmp_path / "drawn.png", 2)
+    assert [path.name for path in failed] == ["001.png"]
+    out = " ".join(capsys.readouterr().out.split())
+    assert "not drawn" in out
+    assert "ZeroDivisionError" in out
+    assert out.count("3:25") == 3
+    assert (tmp_path / "drawn.png").exists()
+
+
+def test_a_question_that_cannot_be_spelled_is_refused(trained: Trained, tmp_path: Path) -> None:
+    asking = replace(trained, task=ClockTask("Wie spät?"))
+    with pytest.raises(UserError, match="cannot spell 'ä'"):
+        predict.predict(asking, photos(tmp_path, 1), None, tmp_path / "drawn.png", 1)
 
 
 def test_readings_of_real_answers_are_parsed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +270,7 @@ def test_what_cannot_be_drawn_costs_no_evaluation(trained: Trained, small_data: 
 @pytest.mark.parametrize(
     "query", ["two\nlines", "\x00\x1b[31m", "漢字 हिन्दी 🙂 \u202e", "$\\frac{1}$", "\r\t", "x" * 9000]
 )
-@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_questions_of_any_script_are_drawn(query: str, tmp_path: Path) -> None:
     task = ArithmeticTask()
     examples = [Example("a", "test", {"answer": "1"}, query=query)]

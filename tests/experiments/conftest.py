@@ -7,7 +7,7 @@ import pytest
 
 from experiments.presets import PlannedRun, expand
 
-workplace, finished = fixtures.workplace, fixtures.finished
+workplace, finished, small_data = fixtures.workplace, fixtures.finished, fixtures.small_data
 
 TRAIN = """
 defaults:

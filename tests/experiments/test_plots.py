@@ -6,6 +6,7 @@ import pytest
 import yaml
 from run_factory import exact, realistic, write_run
 
+import experiments.plots
 from experiments.collect import collect
 from experiments.comparison import TableSpec
 from experiments.curves import mean_curve, spread
@@ -85,7 +86,9 @@ def test_panels() -> None:
         ("a", "ce"): [(1, 2.0)],
         ("b", "ce"): [(1, 1.0)],
         ("b", "emd"): [(1, 0.5)],
-        ("b", "loss"): [(1, 9.0)],
+        ("b", "mine"): [(1, 0.2)],
+        ("other", "not_theirs"): [(1, 0.2)],
+        **{("b", key): [(1, 9.0)] for key in ("loss", "number", "grad_norm", "learning_rate")},
         ("a", "val/exact"): [(1, 0.1)],
         ("a", "val/hour"): [(1, 0.1)],
         ("a", "val/gap"): [(1, 3.0)],
@@ -95,6 +98,7 @@ def test_panels() -> None:
     assert [(panel.title, list(panel.lines)) for panel in training] == [
         ("training cross-entropy", ["ce", "ntil"]),
         ("training digit EMD", ["ntil"]),
+        ("training mine", ["ntil"]),
     ]
     labels = {"gap": ("gap, plain", "minutes", "lower"), "exact": ("exact", "share", "higher")}
     titles = [panel.title for panel in validation_panels(runs, curves, labels, ["gap", "unlogged", "exact"])]
@@ -104,6 +108,25 @@ def test_panels() -> None:
 
 def test_mean_over_the_steps_that_all_seeds_have() -> None:
     assert mean_curve([[(10, 1.0), (20, 2.0), (30, 5.0)], [(10, 3.0), (20, 6.0)]]) == [(10, 2.0), (20, 4.0)]
+
+
+def test_a_term_of_a_new_loss_is_collected_and_drawn(
+    outputs: Path, results: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = [{"step": step, "loss": 3.0, "ce": 2.0, "mine": 0.5 * step} for step in (1, 2)]
+    write_run(outputs, exact(1), loss="mine", curves=logged)
+    collect(outputs, results)
+    drawn = []
+    draw = experiments.plots.draw
+    monkeypatch.setattr(
+        experiments.plots,
+        "draw",
+        lambda stem, panels, *rest: drawn.extend(panels) or draw(stem, panels, *rest),
+    )
+    assert main(["--results", str(results)], conf) == 0
+    assert [(panel.title, panel.lines) for panel in drawn if "mine" in panel.title] == [
+        ("training mine", {"mine": [[(1, 0.5), (2, 1.0)]]})
+    ]
 
 
 def test_values_that_an_axis_cannot_show_do_no_harm(outputs: Path, results: Path, conf: Path) -> None:

@@ -215,6 +215,24 @@ def test_wrong_input_is_a_clear_error(loss, logits, labels, message):
         loss(logits, labels)
 
 
+@pytest.mark.parametrize("taken", ["ce", "number", "total", "digits", "loss", "grad_norm", "step"])
+def test_a_term_is_not_called_what_logs_and_parts_have(taken):
+    class Toy(NumberLoss):
+        names = ("mine", taken)
+
+    with pytest.raises(ValueError, match=f"Toy calls a term '{taken}'"):
+        Toy(VOCAB)
+
+
+def test_terms_have_names_of_their_own(loss):
+    """Losses that are logged side by side share a name only where they share the term."""
+    shared = {"emd", "relative", "magnitude"}
+    others = [make.values[0]() for make in exported_losses()]
+    for other in others:
+        if type(other) is not type(loss):
+            assert set(other.names) & set(loss.names) <= shared
+
+
 def test_non_contiguous_logits(loss):
     logits = random_logits((len(LABELS), LABELS.shape[1], V), 0).detach()
     strided = logits.permute(2, 1, 0).contiguous().permute(2, 1, 0)

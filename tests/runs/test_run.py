@@ -172,46 +172,89 @@ def test_threads(given: str | None, jobs: int, least: int, monkeypatch: pytest.M
     assert available_threads(jobs) == least or (given is None and jobs == 1)
 
 
-def evaluated(folder: Path, **evaluation: Any) -> Run:
-    return Run.open(config(folder, evaluation={"splits": None, "limit": None, **evaluation}))
+def scored(folder: Path, **evaluation: Any) -> Run:
+    """The run, opened with these evaluation settings, its results put aside where they are others'."""
+    cfg = config(folder, evaluation={"splits": None, "limit": None, **evaluation})
+    run = Run.open(cfg)
+    run.score_anew(cfg, [f"evaluation.{key}={value}" for key, value in evaluation.items()])
+    return run
+
+
+def finish(run: Run, metrics: dict[str, Any]) -> None:
+    (run.folder / "model").mkdir(exist_ok=True)
+    write_json(run.folder / "predictions.jsonl", metrics)
+    (run.folder / "predictions_test.png").write_text("")
+    run.complete(metrics)
 
 
 def test_other_evaluation_settings_keep_what_was_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = evaluated(tmp_path)
-    (run.folder / "model").mkdir()
-    write_json(run.folder / "predictions.jsonl", {"of": "the first"})
-    run.complete({"first": 1})
-    again = evaluated(tmp_path, limit=5)
+    finish(scored(tmp_path), {"first": 1})
+    again = scored(tmp_path, limit=5)
     assert not again.is_complete
     assert (again.folder / "model").exists()
     assert again.config.evaluation.limit == 5
+    assert OmegaConf.load(again.folder / "overrides.yaml") == ["evaluation.limit=5"]
+    assert {path.name for path in again.folder.iterdir()} == {
+        "config.yaml",
+        "overrides.yaml",
+        "model",
+        "earlier",
+    }
     assert "evaluation.limit: None → 5" in capsys.readouterr().out
     earlier = again.folder / "earlier" / "1"
     assert read_json(earlier / "metrics.json") == {"first": 1}
-    assert (earlier / "predictions.jsonl").exists()
+    assert {"predictions.jsonl", "predictions_test.png"} <= {path.name for path in earlier.iterdir()}
     assert OmegaConf.load(earlier / "config.yaml").evaluation.limit is None
-    again.complete({"second": 2})
-    evaluated(tmp_path).close()
+    assert OmegaConf.load(earlier / "overrides.yaml") == []
+    finish(again, {"second": 2})
+    scored(tmp_path).close()
     assert read_json(again.folder / "earlier" / "2" / "metrics.json") == {"second": 2}
 
 
+def test_opening_a_run_alone_changes_nothing(tmp_path: Path) -> None:
+    """What is asked for is checked first: a mistyped split must not cost a finished run."""
+    run = scored(tmp_path)
+    finish(run, {"first": 1})
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    Run.open(config(tmp_path, evaluation={"splits": ["tset"], "limit": None})).close()
+    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
+
+
 def test_the_same_evaluation_settings_leave_a_complete_run_alone(tmp_path: Path) -> None:
-    run = evaluated(tmp_path)
-    (run.folder / "model").mkdir()
-    run.complete({"first": 1})
-    again = evaluated(tmp_path)
+    finish(scored(tmp_path), {"first": 1})
+    again = scored(tmp_path)
     assert again.is_complete
     assert not (again.folder / "earlier").exists()
     again.close()
 
 
+def test_without_its_weights_a_run_cannot_be_scored_anew(tmp_path: Path) -> None:
+    run = scored(tmp_path)
+    finish(run, {"first": 1})
+    (run.folder / "model").rmdir()
+    with pytest.raises(UserError, match="neither model/ nor a checkpoint"):
+        scored(tmp_path, limit=5)
+    assert run.is_complete
+    assert read_json(run.folder / "metrics.json") == {"first": 1}
+    Run.open(run.config).close()  # the refusal let go of the lock
+
+
+def test_a_run_in_training_takes_other_evaluation_settings(tmp_path: Path) -> None:
+    run = scored(tmp_path)
+    (run.folder / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    run.close()
+    again = scored(tmp_path, limit=5)
+    assert again.config.evaluation.limit == 5
+    assert not (again.folder / "earlier").exists()
+    again.close()
+
+
 def test_another_training_is_refused_whatever_the_evaluation(tmp_path: Path) -> None:
-    run = evaluated(tmp_path)
-    (run.folder / "model").mkdir()
-    run.complete({"first": 1})
-    with pytest.raises(UserError, match="seed: 0 → 1"):
+    run = scored(tmp_path)
+    finish(run, {"first": 1})
+    with pytest.raises(UserError, match=r"seed: 0 → 1"):
         Run.open(config(tmp_path, seed=1, evaluation={"splits": None, "limit": 5}))
     assert run.is_complete
     assert read_json(run.folder / "metrics.json") == {"first": 1}

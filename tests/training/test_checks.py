@@ -21,7 +21,7 @@ from ntil.training import check_before_training
 from tasks.arithmetic import ArithmeticTask
 
 in_tmp_path = fixtures.in_tmp_path
-SUMS = ["task=arithmetic", "trainer.eval_steps=0"]
+SUMS = ["task=arithmetic", "trainer.eval_steps=0", "trainer.batch_size=1"]
 
 
 def record(number: int, split: str = "train", query: str = "1+1=", answer: str = "2") -> dict[str, Any]:
@@ -77,6 +77,52 @@ def test_training_texts_that_cannot_be_spelled_are_refused(tmp_path: Path, query
     data = write_data_set(tmp_path, [record(1), record(2, query=query), record(3, "test")])
     with pytest.raises(UserError, match=r"of the 2 training examples[\s\S]*train-2: .*cannot spell"):
         checked(data, prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("has", "overrides", "says"),
+    [
+        (["train", "test"], ["trainer.eval_steps=1"], "no split 'val'.*trainer.eval_steps=0"),
+        (["test"], [], "no split 'train'.*trainer.max_steps=0"),
+        (["train", "test"], ["trainer.batch_size=64"], "batch_size=64 exceeds the 1 training"),
+        (["train", "test"], ["evaluation.splits=[tset]"], "no split 'tset'. Did you mean 'test'"),
+    ],
+)
+def test_splits_that_the_training_needs(
+    tmp_path: Path, has: list[str], overrides: list[str], says: str
+) -> None:
+    data = write_data_set(tmp_path, [record(i, split) for i, split in enumerate(has)])
+    with pytest.raises(UserError, match=says):
+        checked(data, *overrides)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pictures_and_text_alone_do_not_mix(tmp_path: Path, split: str) -> None:
+    records = [record(1), record(2, "test"), record(3, split) | {"image": "a.png"}]
+    data = write_data_set(tmp_path, records)
+    with pytest.raises(UserError, match=f"split {split}: record {split}-3 has a picture and {split}-"):
+        checked(data)
+
+
+def test_a_record_that_the_task_cannot_handle_is_named(tmp_path: Path) -> None:
+    data = write_data_set(tmp_path, [record(1), record(2) | {"target": {}}, record(3, "test")])
+    with pytest.raises(UserError, match="ArithmeticTask fails on record train-2: KeyError"):
+        checked(data)
+
+
+def test_the_ceiling_knows_the_format_that_decoding_is_held_to(tmp_path: Path) -> None:
+    data = write_data_set(tmp_path, [record(1), record(2, "test"), record(3, "test", answer="1e5")])
+    (free,) = checked(data)
+    (held,) = checked(data, "evaluation.constrained=true")
+    assert "correct 1.000" in free
+    assert "correct 0.500" in held
+
+
+def test_a_text_that_is_long_and_cannot_be_spelled_hides_no_other(tmp_path: Path) -> None:
+    tests = [record(2, "test", query="1+" * 60), record(3, "test", query="π" * 500)]
+    data = write_data_set(tmp_path, [record(1), *tests])
+    with pytest.raises(UserError, match="test-2 takes 124 tokens"):
+        checked(data, "+model.text_config.max_position_embeddings=64")
 
 
 def test_questions_of_a_test_that_cannot_be_asked_are_told(tmp_path: Path) -> None:

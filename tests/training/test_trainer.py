@@ -227,3 +227,34 @@ def test_only_the_supervised_positions_are_projected(
     train(workplace, "positions", "trainer.max_steps=2")
     assert shapes
     assert all(kept == longest + 1 for kept, longest in shapes)
+
+
+def test_terms_of_a_new_loss_are_logged_under_their_names(tmp_path: Path) -> None:
+    """No list of names stands anywhere but in the loss."""
+    from ntil import NumberLoss, NumberVocab, WithCrossEntropy
+    from ntil.losses import Term
+
+    class Toy(NumberLoss):
+        names = ("warm", "cold")
+
+        def terms(self, columns: Any, spans: Any, normaliser: Any) -> dict[str, Term]:
+            size = columns[0].square().sum(-1) * spans.is_number
+            return {"warm": Term(size, spans.width), "cold": Term(2 * size, spans.width, weight=0.5)}
+
+    vocab = NumberVocab.from_texts([*"_0123456789."])
+    _, log = trained_line(tmp_path, 8, 1, WithCrossEntropy(Toy(vocab), balance="none"))
+    logged = [row for row in log if "loss" in row]
+    assert len(logged) == 3
+    for row in logged:
+        assert row["cold"] == pytest.approx(2 * row["warm"])
+        assert row["warm"] > 0
+        assert row["number"] == pytest.approx(row["warm"] + 0.5 * row["cold"])
+        assert row["loss"] == pytest.approx(row["ce"] + 0.3 * row["number"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ntl_was", "dist2", "smmd", "del", "gaussian_ce"])
+def test_rivals_log_their_terms(workplace: Path, name: str) -> None:
+    folder = train(workplace, f"rival-{name}", f"loss={name}", "trainer.max_steps=1")
+    term = losses(folder, name)
+    assert len(term) == 1
+    assert all(value > 0 for value in term.values())
