@@ -20,6 +20,11 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
+SENTENCE, STATEMENTS, ENDING = (
+    500,
+    20,
+    80,
+)  # characters, the last so many, characters: so that long texts take no long time
 LONGEST = 300  # characters of a number, and digits of its value: longer ones are no floats
 _POWER = r"\^\s?\{{?\s?(?P<{}>[+\-−]?[0-9]+)"
 NUMBER = re.compile(
@@ -65,7 +70,7 @@ _LATEX = (
 
 def last_number(text: str) -> str | None:
     """The number that a text answers, as it stands there but without separators; None where there is none."""
-    for found in reversed(list(_STATED.finditer(text))):
+    for found in _statements(text):
         sentence = _sentence(text, _after(_OPENING, text, found.end()))
         numbers = [number[0] for number in NUMBER.finditer(sentence)]
         if numbers:
@@ -208,7 +213,7 @@ def _alone(text: str, options: _Options) -> int | None:
 
 
 def _stated(text: str, options: _Options) -> int | None:
-    for found in reversed(list(_STATED.finditer(text))):
+    for found in _statements(text):
         place = _letter_at(text, found.end(), options)
         if place is not None:
             return place
@@ -229,7 +234,7 @@ def _pointed(text: str, options: _Options) -> int | None:
 
 
 def _at_its_ends(text: str, options: _Options) -> int | None:
-    start, end = _FIRST.match(text), _LAST.search(text)
+    start, end = _FIRST.match(text), _LAST.search(text[-ENDING:])
     for found in (start, end):
         place = None if found is None else options.place_of(found[1])
         if place is None and found is start:
@@ -261,10 +266,15 @@ def _letter_at(text: str, at: int, options: _Options) -> int | None:
     return place if options.equal(_sentence(text, found.end())) == place else None
 
 
+def _statements(text: str) -> list[re.Match[str]]:
+    """Where a text says what its answer is, the last first."""
+    return list(_STATED.finditer(text))[: -1 - STATEMENTS : -1]
+
+
 def _sentence(text: str, start: int) -> str:
     """From a place of a text to the end of the sentence."""
-    end = _END.search(text, start)
-    return text[start : end.start() if end else len(text)]
+    end = _END.search(text, start, start + SENTENCE)
+    return text[start : end.start() if end else start + SENTENCE]
 
 
 def _after(pattern: re.Pattern[str], text: str, start: int) -> int:

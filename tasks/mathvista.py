@@ -35,7 +35,9 @@ from ntil.errors import UserError
 from tasks.drawing import ANSWER, TRUTH, caption_font, enlarged
 from tasks.extraction import chosen, last_list, last_number, letter, value
 
-QUOTED = re.compile(r"""answer is:?\s*(?:"([^"]*)"|“([^”]*)”|'([^']*)'(?!\w))""", re.IGNORECASE)
+QUOTED = re.compile(
+    r"""answer is:?\s*(?:"([^"]{0,500})"|“([^”]{0,500})”|'([^']{0,500})'(?!\w))""", re.IGNORECASE
+)
 HINTS = {
     "integer": "Answer the question with an integer, e.g., 1, 2, 3, at the end.",
     "float": "Answer the question with a number of {places} decimal place{s}, e.g., {example}, at the end.",

@@ -45,8 +45,8 @@ def find_numbers(text: str, number_format: NumberFormat = "decimal") -> list[Num
 def parse_number(text: str) -> Fraction | None:
     """The value of a text that is one number and nothing else, or None.
 
-    Takes a sign, thousands separators (`1,234.5`), an exponent of up to three digits and at most 4,000 others. What is not plainly a number
-    (`1,23`, `.5`, `5.`, `1/2`, `12 %`, digits of other scripts) is None, never a guess.
+    Takes a sign, thousands separators (`1,234.5`), an exponent of up to three digits and at most 4,000 others. What is not
+    plainly a number (`1,23`, `.5`, `5.`, `1/2`, `12 %`, digits of other scripts) is None, never a guess.
     """
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
