@@ -1,6 +1,8 @@
 """predictions.jsonl and metrics.json tell one story, and odd answers break nothing."""
 
 import re
+import shutil
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures import run
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -279,3 +282,43 @@ def test_questions_of_any_script_are_drawn(query: str, tmp_path: Path) -> None:
     draw_predictions(task, tmp_path, examples, rows, tmp_path / "p.png", said.append)
     assert said == []
     assert Image.open(tmp_path / "p.png").size[0] > 100
+
+
+def test_the_reading_is_recorded_and_reads_other_ways_to_write(
+    trained: Trained, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(model: Any, adapter: Any, questions: list[Any], *rest: Any) -> list[Generated]:
+        return [Generated("It is **15:07** now.", [], []) for _ in questions]
+
+    monkeypatch.setattr(sys.modules["ntil.evaluation.evaluate"], "generate", said)
+    config = OmegaConf.merge(trained.config.evaluation, {"pictures": True})
+    for reading, parsed in (("strict", None), ("lenient", "3:07")):
+        settings = OmegaConf.merge(config, {"reading": reading})
+        folder = tmp_path / reading
+        folder.mkdir()
+        metrics = evaluate(trained.model, trained.adapter, ClockTask(), small_data, settings, folder)
+        assert metrics["reading"] == reading
+        assert metrics["splits"]["test"]["metrics"]["parsed"] == (parsed is not None)
+        for row in read_jsonl(folder / "predictions.jsonl"):
+            assert (row["reading"], row["parsed"]) == (reading, parsed)
+    drawn = [(tmp_path / reading / "predictions_test.png").read_bytes() for reading in ("strict", "lenient")]
+    assert drawn[0] != drawn[1]
+    with pytest.raises(UserError, match=r"evaluation\.reading must be strict or lenient, not 'lenien'"):
+        evaluate(
+            trained.model,
+            trained.adapter,
+            ClockTask(),
+            small_data,
+            OmegaConf.merge(config, {"reading": "lenien"}),
+            tmp_path,
+        )
+
+
+def test_another_reading_has_a_folder_of_its_own(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(finished, copy)
+    before = (copy / "metrics.json").read_bytes()
+    ran = run("evaluate", f"run={copy}", "reading=lenient", "splits=[test]")
+    assert ran.code == 0, ran.err
+    assert read_json(copy / "evaluation-test-readinglenient" / "metrics.json")["reading"] == "lenient"
+    assert (copy / "metrics.json").read_bytes() == before
