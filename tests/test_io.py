@@ -258,12 +258,12 @@ def test_any_text_has_a_name_of_its_own(text: str, other: str) -> None:
 
 def test_the_reader_of_a_pipe_may_leave_and_a_console_may_lack_letters() -> None:
     code = (
-        "import sys; from ntil.errors import UserError, guard\n"
+        "import sys; from ntil.errors import UserError, guard, run_command\n"
         "def act():\n"
         "    if sys.argv[1] == 'error': raise UserError('é 時 \\x1b[31m\\nline')\n"
         "    for _ in range(int(sys.argv[1])): print('x' * 99 + '→')\n"
         "    return 0\n"
-        "sys.exit(guard(act))\n"
+        "run_command(lambda: guard(act))\n"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
