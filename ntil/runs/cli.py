@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import transformers
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -119,7 +119,7 @@ def again_after_killed_workers(sweep: Callable[[], object]) -> None:
         try:
             sweep()
             return
-        except BrokenProcessPool as error:
+        except TerminatedWorkerError as error:
             reason = str(error).strip().partition("\n")[0]
             killed = f"a process of the sweep was killed, often for want of memory ({reason})"
             if attempt == ATTEMPTS:

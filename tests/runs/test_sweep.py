@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from fixtures import REPOSITORY
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, Dataset
 
+import data_prep
 from ntil.errors import UserError
 from ntil.runs.cli import ATTEMPTS, again_after_killed_workers, loading_workers_named
 
@@ -48,7 +50,7 @@ def test_a_sweep_goes_on(times: int, capsys: pytest.CaptureFixture[str]) -> None
     def sweep() -> None:
         calls.append(1)
         if len(calls) <= times:
-            raise BrokenProcessPool("A worker process was unexpectedly terminated.\nmore")
+            raise TerminatedWorkerError("A worker process was unexpectedly terminated.\nmore")
 
     if times < ATTEMPTS:
         again_after_killed_workers(sweep)
@@ -90,6 +92,9 @@ def _parent(pid: int) -> int:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
 def test_a_killed_process_of_joblib(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
+    sums = OmegaConf.load(REPOSITORY / "conf" / "data" / "sums_easy.yaml")
+    sums.splits.update({"train": 50, "val": 4, "test": 6})  # as the override below does
+    data_prep.ensure(OmegaConf.to_container(sums), tmp_path / "data")
     command = [
         *(sys.executable, "train.py", "-m", "task=arithmetic", "model=tiny", "loss=ce,ntil"),
         *("data.splits={train: 50, val: 4, test: 6}", "trainer.max_steps=300", "trainer.save_steps=50"),
