@@ -30,6 +30,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
 
+from ntil.errors import UserError
 from ntil.integrations import NumberLossMixin, hf_loss
 
 TIGHT = 1e-5
@@ -130,3 +131,46 @@ def test_flat_and_packed_batches_keep_their_samples_apart(option: Any, tmp_path:
 
     train(NumberSFTTrainer, tmp_path, EQUAL, option, number_loss=Spy())
     assert seen == [(1, len(EQUAL))]
+
+
+class TrainerInChunks:
+    """TRL 1.9 to 1.13 with their default, as far as a loss function can see it."""
+
+    def __init__(self, loss_type: str) -> None:
+        self.args = type("Config", (), {"loss_type": loss_type, "label_smoothing_factor": 0.0})()
+
+    def compute_loss(self, function: Any) -> Any:
+        return function({"logits": torch.zeros(1, 3, len(ALPHABET))}, torch.zeros(1, 3, dtype=torch.int64))
+
+
+def test_a_loss_in_chunks_says_what_to_set() -> None:
+    with pytest.raises(UserError, match=r"Set SFTConfig\(loss_type='nll'\), or train with NumberLossMixin"):
+        TrainerInChunks("chunked_nll").compute_loss(hf_loss(full()))
+    assert TrainerInChunks("nll").compute_loss(hf_loss(full())).isfinite()
+
+
+def test_the_mixin_needs_no_setting_for_chunks(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        options = {"loss_type": "chunked_nll", **micro(8, 1)}
+        gradients, _ = train(NumberSFTTrainer, tmp_path, UNEQUAL, options, number_loss=full())
+    assert largest_difference(gradients, gradients_by_hand(full(), rows(UNEQUAL))) < TIGHT
+
+
+def test_another_loss_of_trl_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="loss_type='dft'"):
+        train(NumberSFTTrainer, tmp_path, EQUAL, {"loss_type": "dft"}, number_loss=full())
+
+
+@pytest.mark.parametrize("kind", ["mixin", "function"])
+def test_label_smoothing_is_refused(kind: str, tmp_path: Path) -> None:
+    options = {"label_smoothing_factor": 0.2}
+    way: Any = (
+        (NumberSFTTrainer, {"number_loss": full()})
+        if kind == "mixin"
+        else (SFTTrainer, {"compute_loss_func": hf_loss(full())})
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        with pytest.raises(UserError, match=r"label_smoothing_factor=0\.2"):
+            train(way[0], tmp_path, EQUAL, options, **way[1])
