@@ -25,6 +25,16 @@ def wordpiece() -> Tokenizer:
     return made
 
 
+def wordpiece_of_single_digits() -> Tokenizer:
+    """Each digit is cut off as a word of its own, so the lack of ## says nothing of where a number begins."""
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=True)]
+    )
+    made.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=300, special_tokens=["[UNK]"]))
+    return made
+
+
 def wordpiece_with_another_mark() -> Tokenizer:
     made = Tokenizer(models.WordPiece(unk_token="[UNK]", continuing_subword_prefix="~"))
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -89,6 +99,7 @@ SCHEMES: dict[str, Callable[[], Tokenizer]] = {
     made.__name__: cache(made)
     for made in (
         wordpiece,
+        wordpiece_of_single_digits,
         wordpiece_with_another_mark,
         byte_level,
         end_of_word,

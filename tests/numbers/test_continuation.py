@@ -1,5 +1,6 @@
 """Vocabularies that mark how a word goes on, or where it ends: `##7`, `7@@`, `7</w>`; and all others beside them."""
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -12,7 +13,7 @@ import ntil
 from ntil.numbers import NumberVocab, find_numbers
 
 ALL = [*SCHEMES, "joined"]
-TELLS_NO_WORDS = "end_of_every_digit"
+TELL_NO_WORDS = {"end_of_every_digit", "wordpiece_of_single_digits"}
 PIECES = st.one_of(
     st.sampled_from(WORDS), st.integers(0, 10**9).map(str), st.from_regex("[0-9]{1,12}", fullmatch=True)
 )
@@ -46,8 +47,8 @@ def test_every_digit_of_a_text_is_seen(name, text):
 def test_the_numbers_are_those_of_the_text(name, text):
     tokenizer, vocab = made(name)
     found = numbers(vocab, ids_of(tokenizer, text))
-    if name == TELLS_NO_WORDS:  # numbers side by side look like one
-        return
+    if name in TELL_NO_WORDS:  # numbers side by side look like one
+        text = re.sub("(?<=[0-9]) (?=[0-9])", "", text)
     assert found == [number.value for number in find_numbers(text, "digits")]
 
 
