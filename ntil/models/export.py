@@ -7,14 +7,13 @@ Merged weights are computed and kept in the precision of the frozen ones (model.
 """
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from transformers.utils import logging
 
 from ntil.errors import UserError, guard, run_command
+from ntil.io import atomic_folder
 from ntil.models.load import load_model
 
 
@@ -31,13 +30,9 @@ def export(run: Path, out: Path) -> None:
     model, adapter = load_model(config.model, folder=run / "model")
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with atomic_folder(out) as temporary:
         model.save_pretrained(temporary)
         adapter.save_pretrained(temporary)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
-from ntil.io import write_json, write_jsonl
+from ntil.io import atomic_folder, write_json, write_jsonl
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Adapter, check_model
 from ntil.runs import Run
@@ -124,11 +124,10 @@ def fit(
 
 def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
     """Weights (safetensors) and processor, complete or not there at all."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    model.save_pretrained(temporary)
-    adapter.save_pretrained(temporary)
-    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
-    temporary.rename(folder)
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        adapter.save_pretrained(temporary)
+        (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
 
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:

@@ -1,7 +1,5 @@
 """From the layouts in which Yi-VL and Baichuan2 were published to ones that transformers reads without remote code."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from rich.progress import (
 )
 
 from ntil.errors import UserError
+from ntil.io import atomic_folder
 from ntil.models.convert import baichuan2, yivl
 from ntil.models.convert.plan import Conversion, Source, check
 from ntil.models.convert.recognise import read_config, recognise
@@ -42,17 +41,10 @@ def convert(source: Path, out: Path, family: str | None = None) -> str:
     conversion = _plan(source, published, family)
     for part in conversion.sources:
         check(part)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        temporary.mkdir(parents=True)
+    with atomic_folder(out) as temporary:
         conversion.config.save_pretrained(temporary)
         conversion.tokenizer.save_pretrained(temporary)
         _write(conversion.sources, temporary)
-        temporary.rename(out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error}.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return family
 
 
