@@ -64,7 +64,7 @@ def prepare(name: str, out: Path | None = None, raw: Path | None = None) -> Path
     package = PACKAGES[name]
     out = (out or FOLDER / name).absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent / f".{out.name}.lock"):
+    with locked(out):
         if is_made(out, package):
             print(f"{out} is up to date.")
             return out

@@ -12,18 +12,16 @@ import json
 import multiprocessing
 import os
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -33,6 +31,7 @@ from data_prep.sources import shown
 from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
 from ntil.errors import UserError
 from ntil.io import inside, sha256, write_json, write_jsonl
+from ntil.locks import held
 
 CHUNK = 64  # jobs handed to a worker at a time
 PATIENCE = 2.0  # seconds before a progress bar or a notice appears
@@ -64,7 +63,7 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
     """
     out = Path(out).absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent / f".{out.name}.lock"):
+    with locked(out):
         if is_up_to_date(out, header):
             return out
         if out.exists() and any(out.iterdir()):
@@ -196,19 +195,10 @@ def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Resu
     return made.example, hashlib.sha256(made.image).hexdigest()
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, `.<what is built>.lock`; whoever else builds that is waited for, after a notice."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        print(f"Waiting for another process that is building {path.name[1:-5]} …", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def locked(out: Path) -> AbstractContextManager[None]:
+    """While one process builds `out`, others wait."""
+    notice = f"Waiting for another process that is building {out.name} …"
+    return held(out.parent / f".{out.name}.lock", notice, PATIENCE)
 
 
 def _progress(results: Iterator[Result], total: int, title: str) -> Iterator[Result]:

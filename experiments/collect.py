@@ -15,10 +15,8 @@ as it was beside it.
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from experiments.command import parser_of
 from experiments.fields import BrokenRunError
@@ -28,6 +26,7 @@ from experiments.store import Store
 from ntil.errors import UserError, did_you_mean, guard, run_command
 from ntil.escape import terminal
 from ntil.io import PART, reading, writing
+from ntil.locks import held
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,19 +76,13 @@ def collect(outputs: Path, results: Path, experiment: str | None = None, repair:
 
 @contextmanager
 def locked(results: Path) -> Iterator[None]:
-    """While one process writes to `results`, others wait, and say so. The lock ends with its process, however that ends."""
-    lock = FileLock(results.parent / f".{results.name or 'results'}.lock")
-    with writing(results):
-        results.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process writes to {results}; waiting for it.", file=sys.stderr)
-            lock.acquire()
-    try:
+    """While one process writes to `results`, others wait, and say so."""
+    lock = results.parent / f".{results.name or 'results'}.lock"
+    with ExitStack() as stack:
+        with writing(results):
+            results.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(lock, f"another process writes to {results}; waiting for it."))
         yield
-    finally:
-        lock.release()
 
 
 def read_outputs(

@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "ntil/escape.py": set(),
     "ntil/errors.py": {"ntil.escape"},
     "ntil/io.py": {"ntil.errors"},
+    "ntil/locks.py": set(),
     "ntil/settings.py": {"ntil.errors"},
     "ntil/explain": {*EVERYONE, "ntil.numbers", "ntil.losses"},
     "ntil/__main__.py": {"ntil.errors", "ntil.explain"},
@@ -41,11 +42,11 @@ MAY_IMPORT = {
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},
-    "data_prep": {*EVERYONE, "ntil.data", "ntil.numbers"},
+    "data_prep": {*EVERYONE, "ntil.locks", "ntil.data", "ntil.numbers"},
     "experiments": {
         *EVERYONE,
         "ntil",
-        *(f"ntil.{name}" for name in ("runs", "data", "metrics", "losses", "numbers")),
+        *(f"ntil.{name}" for name in ("locks", "runs", "data", "metrics", "losses", "numbers")),
     },
 }
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
