@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ntil.data.example import MANIFEST, Example
 from ntil.errors import UserError
+from ntil.escape import terminal
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,15 @@ def commonest(skipped: Sequence[Skipped], most: int = 3) -> str:
     for skip in skipped:
         examples.setdefault(skip.why, skip.what)
     ranked = Counter(skip.why for skip in skipped).most_common()
-    shown = [f"{count:,} × {_shown(why)} (such as {_shown(examples[why])})" for why, count in ranked[:most]]
+    shown = [f"{count:,} × {_short(why)} (such as {_short(examples[why])})" for why, count in ranked[:most]]
     if len(ranked) > most:
         rest = sum(count for _, count in ranked[most:])
         shown.append(f"{rest:,} for other reasons, in {MANIFEST}")
     return f"{len(skipped):,}{': ' if shown else ''}{'; '.join(shown)}"
 
 
-def _shown(text: str) -> str:
-    """A text of a file, fit for a terminal."""
-    short = text if len(text) <= 100 else f"{text[:99]}…"
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in short)
+def _short(text: str) -> str:
+    return terminal(text if len(text) <= 100 else f"{text[:99]}…")
 
 
 class Apart:

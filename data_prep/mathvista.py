@@ -11,13 +11,13 @@ another type than published: a truth that the rules cannot compare would count e
 import json
 import math
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+from data_prep.accounts import plain
 from data_prep.pictures import read_picture
 from data_prep.schema import Within
 from data_prep.sources import Folder, read_text, shown
@@ -60,12 +60,12 @@ def plan(config: MathVistaConfig) -> Plan:
     if not path.is_file():
         raise UserError(f"{path} is missing. Its owners publish it at {HOME}")
     records = _records(path)
-    times = Counter(_plain(pid) for pid, _ in records)
+    times = Counter(plain(pid) for pid, _ in records)
     pictures = Folder(Path(config.raw))
     jobs: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
     for number, (pid, record) in enumerate(records, start=1):
-        if times[_plain(pid)] > 1:
+        if times[plain(pid)] > 1:
             skipped.append(Skipped(shown(f"pid {pid}, record {number}"), "its pid is another record's, too"))
             continue
         if why := _fault(pid, record):
@@ -115,11 +115,6 @@ def _records(path: Path) -> list[tuple[str, Any]]:
     entries = next((pairs for value, pairs in doubled if value is content), list(content.items()))
     ambiguous = [id(value) for value, _ in doubled]
     return [(pid, AMBIGUOUS if id(record) in ambiguous else record) for pid, record in entries]
-
-
-def _plain(pid: str) -> str:
-    """The same for names that some file system takes for one: pictures are named after it."""
-    return unicodedata.normalize("NFC", pid).casefold()
 
 
 def _finite_or_text(written: str) -> float | str:

@@ -1,11 +1,11 @@
 """Files as they come: texts in several encodings, tables of which a line may be broken, pictures under a slightly other name."""
 
 import csv
-import unicodedata
 from dataclasses import dataclass, field
 from json import detect_encoding
 from pathlib import Path
 
+from data_prep.accounts import plain
 from ntil.errors import UserError
 from ntil.io import inside
 
@@ -96,7 +96,7 @@ class Folder:
                 self._known[path.parent] = _by_stem(path.parent)
         except (OSError, ValueError):  # a name too long for the system
             return None
-        near = self._known[path.parent].get(_plain(path.stem), [])
+        near = self._known[path.parent].get(plain(path.stem), [])
         return near[0].relative_to(self.raw.resolve()).as_posix() if len(near) == 1 else None
 
 
@@ -104,9 +104,5 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix.lower() in PICTURES:
-            found.setdefault(_plain(path.stem), []).append(path)
+            found.setdefault(plain(path.stem), []).append(path)
     return found
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

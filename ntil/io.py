@@ -249,11 +249,12 @@ def inside(root: str | Path, relative: str) -> Path:
     return path
 
 
-def file_name(text: str, longest: int = 120) -> str:
-    """A name of a file for any text: itself where that is plain and short, else what is left of it and a hash."""
-    plain = re.sub(r"[^\w.=+-]+", "_", text)
-    kept = plain.encode()[:longest].decode(errors="ignore")
-    if kept == text and text and not text.startswith("."):
+def file_name(text: str, longest: int = 120, allowed: str = "") -> str:
+    """A name of a file for any text, of at most `longest` bytes: itself where that is plain and short, else what is left
+    of it and a hash of all of it, so that no two texts share a name. allowed: signs that are plain too.
+    """
+    plain = re.sub(rf"[^\w.=+{re.escape(allowed)}-]+", "_", text)
+    if plain == text and len(text.encode()) <= longest and text and not text.startswith("."):
         return text
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
-    return f"{kept.lstrip('.')[: longest // 2]}-{digest}"
+    mark = f"-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    return plain.lstrip(".").encode()[: longest - len(mark)].decode(errors="ignore") + mark

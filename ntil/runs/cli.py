@@ -1,6 +1,5 @@
 """The shell around train.py, evaluate.py and predict.py: Hydra, with errors that teach."""
 
-import hashlib
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean
+from ntil.io import file_name
 from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
 _RUN_NAME_SKIPS = (
@@ -190,11 +190,7 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
         if key.split("@")[0] not in _RUN_NAME_SKIPS and not key.startswith(_RUN_NAME_SKIPPED_GROUPS):
             key = key.replace("/", "_")  # of a config group
             name += f",~{key}" if override.startswith("~") else f",{key}={value}"
-    plain = re.sub(r"[^\w.,=+-]+", "_", name)
-    if plain == name and len(name.encode()) <= LONGEST_NAME:
-        return name
-    mark = f"-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
-    return plain.encode()[: LONGEST_NAME - len(mark)].decode(errors="ignore") + mark
+    return file_name(name, LONGEST_NAME, allowed=",")
 
 
 def _check_names(words: list[str]) -> None:
