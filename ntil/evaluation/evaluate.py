@@ -51,9 +51,7 @@ def score_examples(
 
     constrained: hold decoding to the task's answer format. reading: one of READINGS, by which answers are parsed.
     """
-    if constrained and task.answer_pattern is None:
-        raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
-    pattern = task.answer_pattern if constrained else None
+    pattern = pattern_to_hold(task, constrained)
     rows: list[dict[str, Any]] = []
     items: list[Item] = []
     spans = list(batches(len(examples), batch_size))
@@ -87,6 +85,13 @@ def score_examples(
     return Scored(rows, items, aggregate(task, items))
 
 
+def pattern_to_hold(task: Task, constrained: bool) -> str | None:
+    """The answer format that decoding is held to, None where it is not; UserError where the task has none."""
+    if constrained and task.answer_pattern is None:
+        raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
+    return task.answer_pattern if constrained else None
+
+
 def _question(adapter: Adapter, task: Task, data: Path, example: Example) -> Question | str:
     """What is put to the model, or why it cannot be asked: then the item counts as unanswered, which is wrong."""
     prompt = task.prompt(example)
@@ -104,7 +109,7 @@ def true_answers(
 
     constrained: only those that match the task's answer format.
     """
-    pattern = task.answer_pattern if constrained else None
+    pattern = pattern_to_hold(task, constrained)
 
     def written(example: Example) -> str:
         text = task.answer(example)

@@ -80,7 +80,7 @@ def predict(
 
     shown: list[Shown] = []
     if not paths:
-        shown += [Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query, 1)]
+        shown += [Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query)]
     for span in batches(len(paths), batch_size):
         room = COLUMNS * ROWS - sum(one.thumbnail is not None for one in shown)
         shown += _batch(trained, [paths[i] for i in span], query, report, room)
@@ -115,7 +115,7 @@ def _batch(
             read[path] = Asked(path.name, open_image(path))
         except UserError as error:
             report(path, f"skipped: {error}")
-    answers = answer(trained, list(read.values()), query, len(paths))
+    answers = answer(trained, list(read.values()), query)
     shown = []
     for number, (path, item) in enumerate(zip(read, answers, strict=True)):
         one = Shown(_row(item))
@@ -128,23 +128,19 @@ def _batch(
     return shown
 
 
-def answer(trained: Trained, questions: list[Asked], query: str | None, batch_size: int) -> list[Answered]:
-    """The model's answer to the task's question for each picture."""
+def answer(trained: Trained, questions: Sequence[Asked], query: str | None) -> list[Answered]:
+    """The model's answer to the task's question for each picture of one batch."""
     prompt = trained.task.prompt(Example(id="", split="predict", target={}, query=query))
     trained.adapter.question_ids(prompt)  # SpellingError where it cannot be asked
-    answers: list[Answered] = []
-    for span in batches(len(questions), batch_size):
-        chunk = [questions[i] for i in span]
-        said = generate(
-            trained.model,
-            trained.adapter,
-            [Question(prompt, asked.image) for asked in chunk],
-            trained.task.max_new_tokens,
-        )
-        answers += [
-            Answered(asked, s, trained.task.parse(s.text)) for asked, s in zip(chunk, said, strict=True)
-        ]
-    return answers
+    if not questions:
+        return []
+    said = generate(
+        trained.model,
+        trained.adapter,
+        [Question(prompt, asked.image) for asked in questions],
+        trained.task.max_new_tokens,
+    )
+    return [Answered(asked, s, trained.task.parse(s.text)) for asked, s in zip(questions, said, strict=True)]
 
 
 def _row(item: Answered) -> tuple[Text, ...]:

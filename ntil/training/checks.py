@@ -21,7 +21,7 @@ from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task
 from ntil.errors import SpellingError, UserError
-from ntil.evaluation.evaluate import summary, true_answers
+from ntil.evaluation.evaluate import pattern_to_hold, summary, true_answers
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
 from ntil.models import Adapter
@@ -48,8 +48,7 @@ def check_before_training(model: Any, adapter: Adapter, task: Task, data: Path, 
     evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     counts = read_manifest(data)["counts"]
     scored = splits_to_score(evaluation, counts, data)
-    if evaluation.constrained and task.answer_pattern is None:
-        raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
+    pattern_to_hold(task, evaluation.constrained)
     limits: dict[str, int | None] = {}
     if trainer.max_steps:
         limits["train"] = trainer.train_examples

@@ -238,7 +238,7 @@ def test_a_question_that_cannot_be_spelled_is_refused(trained: Trained, tmp_path
 
 def test_readings_of_real_answers_are_parsed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "generate", lambda *_: [Generated("3:25", list("3:25"), [0.9] * 4)])
-    (answered,) = predict.answer(trained, [predict.Asked("a.png", Image.new("RGB", (8, 8)))], None, 1)
+    (answered,) = predict.answer(trained, [predict.Asked("a.png", Image.new("RGB", (8, 8)))], None)
     assert answered.parsed == Reading(3, 25)
 
 
