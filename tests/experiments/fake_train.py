@@ -1,6 +1,7 @@
 """Stands in for train.py: python fake_train.py PLAN.json override…
 
-PLAN.json: {"runs": {"<overrides>": {"folder": …, "config": …}}, "manners": {"<loss>": "ok" | "fail" | "wait" | "slow" | "deaf" | "colour"}}
+PLAN.json: {"runs": {"<overrides>": {"folder": …, "config": …}}, "manners": {"<loss>": "ok" | "fail" | "wait" | "deaf" | "colour" |
+"until-waited-for"}}. The last goes on until its folder holds a file `waited-for`.
 """
 
 import json
@@ -45,7 +46,9 @@ def train(folder: Path, config: dict[str, object], manner: str) -> int:
         print("\x1b[31mred\x1b[0m \x1b]0;title\x07 [bold]text", file=sys.stderr)
         return 1
     try:
-        time.sleep({"wait": 60, "deaf": 60, "slow": 6}.get(manner, 0.5))
+        while manner == "until-waited-for" and not (folder / "waited-for").exists():
+            time.sleep(0.05)
+        time.sleep({"wait": 60, "deaf": 60}.get(manner, 0.5))
     except KeyboardInterrupt:
         (folder / "saved").touch()
         return 130

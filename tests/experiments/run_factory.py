@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,17 @@ def said(answer: str, text: str, *tokens: tuple[str, float]) -> dict[str, Any]:
 
 def dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
+
+
+def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], object]:
+    """What spoils a run's folder by changing the value in one of its JSON files."""
+
+    def spoil(folder: Path) -> None:
+        value = json.loads((folder / name).read_text())
+        change(value)
+        dump(folder / name, value)
+
+    return spoil
 
 
 def dump_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,12 +1,10 @@
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from run_factory import dump, exact, write_run
+from run_factory import change_json, exact, write_run
 
 from experiments.collect import main
 from experiments.folder import config_hash
@@ -101,15 +99,6 @@ def test_merging_replaces_what_is_on_disk_and_keeps_the_rest(outputs: Path, resu
     assert [row["exact"] for row in Store(results).scores("demo")] == ["1", "1", "1", "0"]
     assert len(Store(results).curves("demo")) == 4
     assert len(Store(results).scores("other")) == 2
-
-
-def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], object]:
-    def spoil(folder: Path) -> None:
-        value = json.loads((folder / name).read_text())
-        change(value)
-        dump(folder / name, value)
-
-    return spoil
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,15 @@ outside results/ and the run, each fault is one message, and the other runs are 
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from html_tags import Tags
-from run_factory import dump, dump_lines, exact, write_run
+from run_factory import dump_lines, exact, write_run
 
 from experiments.check import main as check
 from experiments.collect import main as collect
@@ -206,15 +204,6 @@ def test_a_link_in_the_gallery_is_not_followed(
     (results / "gallery" / "demo" / "hostile").symlink_to(tmp_path / "outside")
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert not list((tmp_path / "outside").iterdir())
-
-
-def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], object]:
-    def spoil(folder: Path) -> None:
-        value = json.loads((folder / name).read_text())
-        change(value)
-        dump(folder / name, value)
-
-    return spoil
 
 
 def test_every_text_stays_text(run: Path, outputs: Path, results: Path, conf: Path, place: Path) -> None:

@@ -59,7 +59,13 @@ def desk(lasting_conf: Path, lasting_runs: dict[str, PlannedRun], monkeypatch: p
 def launch_in_a_process(desk: Desk, *words: str) -> "subprocess.Popen[bytes]":
     code = "import sys; from pathlib import Path; from experiments.launch import main; "
     code += f"sys.exit(main({['demo', *words]!r}, {desk.command!r}, Path({str(desk.conf)!r})))"
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    with (desk.conf.parent / "said.txt").open("wb") as file:
+        return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=file)
+
+
+def said(desk: Desk) -> str:
+    """What the last launcher in a process has said so far."""
+    return (desk.conf.parent / "said.txt").read_text(encoding="utf-8", errors="replace")
 
 
 def most_at_once(spent: Sequence[dict[str, float]]) -> int:
@@ -165,7 +171,7 @@ def test_a_second_interrupt_kills_runs_that_do_not_listen(desk: Desk) -> None:
     assert not alive(int(pid.read_text()))
 
 
-def test_after_a_kill_the_same_command_goes_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_a_kill_the_same_command_goes_on(desk: Desk) -> None:
     desk.manners(ce="wait")
     launcher = launch_in_a_process(desk, "seed=0", "--jobs", "2")
     pid = desk.run("ce", 0).folder / "pid"
@@ -174,30 +180,29 @@ def test_after_a_kill_the_same_command_goes_on(desk: Desk, capsys: pytest.Captur
     launcher.wait()
     orphan = int(pid.read_text())
     assert alive(orphan)
-    in_a_thread(lambda: [time.sleep(5), desk.manners(), os.kill(orphan, signal.SIGKILL)])
-    assert (
-        desk.launch("seed=0") == 0
-    )  # waits for the orphan, and does its work again since it did not end well
-    said = capsys.readouterr().err
-    assert "1 of 2 runs are complete already" in said
+    again = launch_in_a_process(desk, "seed=0")
+    wait_for(lambda: "waiting clock-tiny-ce-seed0 is being trained by another process" in said(desk))
+    desk.manners()
+    os.kill(orphan, signal.SIGKILL)
+    assert again.wait() == 0  # has waited for the orphan, and does its work again since it did not end well
+    assert "1 of 2 runs are complete already" in said(desk)
     assert desk.run("ce", 0).is_done
     assert not alive(orphan)
 
 
-def test_what_an_orphan_completes_is_not_trained_again(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
-    desk.manners(ce="slow")
+def test_what_an_orphan_completes_is_not_trained_again(desk: Desk) -> None:
+    desk.manners(ce="until-waited-for")
     launcher = launch_in_a_process(desk, "loss=ce", "seed=0")
     run = desk.run("ce", 0)
     wait_for(lambda: (run.folder / "pid").exists())
     launcher.kill()
     launcher.wait()
     desk.manners(ce="fail")  # what another attempt would do
-    assert desk.launch("loss=ce", "seed=0") == 0
-    said = capsys.readouterr().err
-    waited, late = "1 of 1 runs were trained by another process", "1 of 1 runs are complete already"
-    assert waited in said or late in said  # on a busy machine the orphan may be done first
+    again = launch_in_a_process(desk, "loss=ce", "seed=0")
+    wait_for(lambda: "is being trained by another process" in said(desk))
+    (run.folder / "waited-for").touch()
+    assert again.wait() == 0
+    assert "1 of 1 runs were trained by another process" in said(desk)
     assert run.is_done
 
 
@@ -209,15 +214,17 @@ def test_two_launchers_share_the_work(desk: Desk) -> None:
     assert [log.read_text().count("$ ") for log in logs] == [1] * 4  # nothing was tried twice
 
 
-def test_a_run_whose_command_was_typed_is_waited_for(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    desk.manners(ce="slow")
+def test_a_run_whose_command_was_typed_is_waited_for(desk: Desk) -> None:
+    desk.manners(ce="until-waited-for")
     run = desk.run("ce", 0)
     typed = subprocess.Popen([*desk.command, *run.overrides])
     wait_for(lambda: (run.folder / "pid").exists())
-    assert desk.launch("loss=ce", "seed=0") == 0
-    said = capsys.readouterr().err
-    assert "trained by another process" in said or "complete already" in said
+    launcher = launch_in_a_process(desk, "loss=ce", "seed=0")
+    wait_for(lambda: "is being trained by another process" in said(desk))
+    (run.folder / "waited-for").touch()
+    assert launcher.wait() == 0
     assert typed.wait() == 0
+    assert "1 of 1 runs were trained by another process" in said(desk)
 
 
 def test_a_killed_run_is_named_and_the_rest_go_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
