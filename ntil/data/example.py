@@ -13,13 +13,15 @@ A data set is a folder:
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ntil.errors import UserError
-from ntil.io import inside, read_json, read_jsonl
+from ntil.io import inside, read_json, read_jsonl, reading, sha256
 
 RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
+RECORDS_HASH = "records_sha256"  # in the manifest
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,44 @@ class Example:
 
 
 def read_manifest(root: str | Path) -> dict[str, Any]:
-    """The manifest of a finished data set; its absence is the user's to mend."""
+    """The manifest of a finished data set, whose records are those that it speaks of.
+
+    UserError where there is none, or the records have changed since they were written; names both hashes.
+    """
     path = Path(root) / MANIFEST
     if not path.exists():
         raise UserError(
             f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
         )
     manifest: dict[str, Any] = read_json(path)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("counts"), dict):
+        raise UserError(
+            f"{path} is no manifest of a data set: it counts no records by split. Build the set anew."
+        )
+    _check_records(Path(root), manifest.get(RECORDS_HASH))
     return manifest
+
+
+def _check_records(root: Path, wanted: Any) -> None:
+    """A set made by hand, whose manifest names no hash, is taken as it is."""
+    records = root / RECORDS
+    if not wanted or not records.exists():  # reading the records says that they are missing
+        return
+    with reading(records):
+        state = records.stat()
+        found = _hash_of(records.absolute(), state.st_size, state.st_mtime_ns, state.st_ino)
+    if found != wanted:
+        raise UserError(
+            f"{records} has changed since it was written: {MANIFEST} says {str(wanted)[:64]}, its content has {found}. Put "
+            f"the file back, or delete {root} and build the set anew."
+        )
+
+
+@lru_cache(maxsize=64)
+def _hash_of(path: Path, size: int, modified: int, inode: int) -> str:
+    """sha256 of a file's content, computed once for each state that it is in."""
+    del size, modified, inode
+    return sha256(path)
 
 
 def read_examples(root: str | Path, split: str, limit: int | None = None) -> list[Example]:
