@@ -109,7 +109,7 @@ def load_adapters(model: PreTrainedModel, folder: Path, tuning: TuningSettings, 
             f"method={tuning.method}, rank={tuning.rank}."
         )
     model = tune(model, replace(tuning, gradient_checkpointing=False), family)
-    found = set_peft_model_state_dict(model, weights)
+    found: Any = set_peft_model_state_dict(model, weights)
     lacking = [name for name in found.missing_keys if ".lora_" in name]
     if lacking or found.unexpected_keys:
         raise UserError(
