@@ -133,3 +133,15 @@ def test_nothing_runs(command: str, name: str, hostile: Path, capsys: pytest.Cap
 def test_no_task_runs(command: str, name: str, hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     TASKS[name](hostile)
     refused(command, hostile, capsys)
+
+
+def test_the_same_folder_unharmed_answers(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So the refusals above are for what was changed; code that merely lies in the folder is left alone."""
+    Image.new("RGB", (64, 64)).save("picture.png")
+    ran = fixtures.run("predict", f"run={hostile}", "input=picture.png")
+    assert ran.code == 0, ran.err
+    ran = fixtures.run("evaluate", f"run={hostile}", "limit=2")
+    assert ran.code == 0, ran.err
+    assert export([str(hostile), "--out", "out"]) == 0
+    assert capsys.readouterr().err == ""
+    assert not list(Path.cwd().rglob("RAN"))
