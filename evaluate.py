@@ -8,13 +8,16 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 import data_prep
-from ntil.data.example import read_manifest
+from ntil.data.example import MANIFEST
+from ntil.errors import UserError
 from ntil.evaluation import evaluate
+from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.trained import Trained, load_trained
-from ntil.io import write_json
-from ntil.runs import Run
+from ntil.io import file_name, write_json
 from ntil.runs.cli import command, prepare_process
-from ntil.runs.run import check_same_data
+from ntil.runs.run import LONGEST_NAME
+from ntil.runs.stored import stored_data
+from ntil.settings import load_settings
 
 OWN = (
     "limit",
@@ -27,29 +30,46 @@ OWN = (
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
-    trained = load_trained(cfg.run)
-    data = Path(cfg.data_folder) if cfg.data_folder else own_data(trained)
-    changes = {name: cfg[name] for name in ("splits", *OWN) if cfg[name] is not None}
+    trained = load_trained(cfg.run, cfg.trust_remote_code, cfg.base)
+    data = Path(cfg.data_folder) if cfg.data_folder else _own_data(trained, cfg.paths.data)
+    typed = OmegaConf.to_container(cfg, resolve=True)
+    changes = {name: typed[name] for name in ("splits", *OWN) if typed[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
-    settings = OmegaConf.merge(trained.config.evaluation, changes)
+    stored = trained.config.get("evaluation")
+    if not isinstance(stored, dict):
+        raise UserError(f"{trained.folder / 'config.yaml'} holds no settings of an evaluation.")
+    settings = OmegaConf.create({**stored, **changes})
+    load_settings(EvaluationSettings, settings, "evaluation")
     folder = Path(cfg.output) if cfg.output else trained.folder
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
         extra += [f"{name}{cfg[name]}" for name in OWN if name in changes]
-        folder = folder / "-".join(["evaluation", *(settings.splits or ()), *extra])
+        folder = folder / file_name("-".join(["evaluation", *(settings.splits or ()), *extra]), LONGEST_NAME)
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
         write_json(folder / "metrics.json", metrics)
     print(f"written to {folder}")
 
 
-def own_data(trained: Trained) -> Path:
-    """The set that the run was made with; UserError where its records are others now."""
-    config = trained.config
-    data = data_prep.ensure(OmegaConf.to_container(config.data, resolve=True), config.paths.data)
-    check_same_data(trained.folder, Run(trained.folder).data, {"folder": str(data), **read_manifest(data)})
-    return data
+def _own_data(trained: Trained, root: str) -> Path:
+    """The data set that the run was made with: where it was then, or built anew by the user in `root`.
+
+    Nothing is built or written on the word of a run's folder.
+    """
+    path = trained.folder / "provenance.json"
+    try:
+        return stored_data(trained.folder)
+    except UserError as error:
+        if not isinstance(data := trained.config.get("data"), dict):
+            raise
+        rebuilt = Path(root) / data_prep.folder_name(data)
+        if not (rebuilt / MANIFEST).exists():
+            raise UserError(
+                f"{error} Nor is it in {rebuilt}. Name it (data_folder=…); the run's training command with "
+                f"trainer.dry_run=true builds it ({path.with_name('overrides.yaml')} says what was typed)."
+            ) from None
+        return stored_data(trained.folder, moved_to=rebuilt)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main(cfg: DictConfig) -> None:
         raise UserError("nothing to answer: give a picture (input=…), a question (query=…), or both.")
     pictures = find_pictures(Path(cfg.input)) if cfg.input is not None else []
     query = None if cfg.query is None else str(cfg.query)
-    trained = load_trained(cfg.run)
+    trained = load_trained(cfg.run, cfg.trust_remote_code, cfg.base)
     failed = predict(trained, pictures, query, Path(cfg.output), cfg.batch_size)
     if failed:
         sys.exit(1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from data_prep.registry import BUILDERS, request
 
-__all__ = ["BUILDERS", "ensure"]
+__all__ = ["BUILDERS", "ensure", "folder_name"]
 
 
 def ensure(data: Mapping[str, Any], root: str | Path, workers: int | None = None) -> Path:
@@ -21,3 +21,8 @@ def ensure(data: Mapping[str, Any], root: str | Path, workers: int | None = None
     """
     asked = request(data)
     return asked.build(Path(root).absolute() / asked.folder_name, workers)
+
+
+def folder_name(data: Mapping[str, Any]) -> str:
+    """The name of a data config's folder, `<name>-<8 hex digits>`; nothing is built."""
+    return request(data).folder_name

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "ntil/losses": {"ntil.errors", "ntil.numbers"},
     "ntil/integrations": {"ntil.errors", "ntil.losses", "ntil.numbers"},
     "ntil/data": {*EVERYONE, "ntil.numbers", "ntil.metrics"},
-    "ntil/models": {*EVERYONE, "ntil.settings", "ntil.numbers", "ntil.data"},
+    "ntil/models": {*EVERYONE, "ntil.settings", "ntil.numbers", "ntil.data", "ntil.runs"},
     "ntil/runs": {*EVERYONE, "ntil.data"},
     "ntil/evaluation": {
         *EVERYONE,

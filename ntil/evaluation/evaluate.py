@@ -23,7 +23,7 @@ from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.io import read_json, write_jsonl
+from ntil.io import file_name, read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
@@ -186,7 +186,9 @@ def evaluate(
     write_jsonl(folder / "predictions.jsonl", [row for rows in predicted.values() for row in rows])
     if settings.pictures:  # after the predictions, so that no drawing can cost them
         for split, rows in predicted.items():
-            draw_predictions(task, data, asked[split], rows, folder / f"predictions_{split}.png", report)
+            draw_predictions(
+                task, data, asked[split], rows, folder / f"predictions_{file_name(split)}.png", report
+            )
     timing = {"evaluate_seconds": time.perf_counter() - start}
     if (folder / "timing.json").exists():
         timing |= read_json(folder / "timing.json")

@@ -1,18 +1,23 @@
-"""A finished run, ready to answer: its model, adapter, task and configuration."""
+"""A finished run, ready to answer: its model, adapter, task and configuration. Its folder may come from anyone."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from PIL import Image
 from transformers import PreTrainedModel
 
 from ntil.checksums import damage
 from ntil.data.task import Task
-from ntil.errors import UserError
-from ntil.models import Adapter, load_model
+from ntil.errors import UNEXPECTED, SpellingError, UserError
+from ntil.evaluation.generate import Question, generate
+from ntil.models import Adapter
+from ntil.models.stored import load_stored_model
 from ntil.runs import Run
+from ntil.runs.stored import build_stored_task, read_stored_config
+
+SIDE = 56  # pixels of the picture that a model is tried on
 
 
 @dataclass(frozen=True)
@@ -20,21 +25,44 @@ class Trained:
     """What `load_trained` returns."""
 
     folder: Path
-    config: DictConfig
+    config: dict[str, Any]  # plain values, as stored
     model: PreTrainedModel
     adapter: Adapter
     task: Task
 
 
-def load_trained(folder: str | Path) -> Trained:
-    """The model of a run's folder, on the GPU where there is one. UserError where the folder is no trained run."""
+def load_trained(folder: str | Path, trust_remote_code: bool = False, base: str | None = None) -> Trained:
+    """The model of a run's folder, on the GPU where there is one. UserError where the folder is no trained run.
+
+    trust_remote_code, base: typed by this command's user, see `load_stored_model`.
+    """
+    if not isinstance(trust_remote_code, bool):
+        raise UserError(f"trust_remote_code must be true or false, not {trust_remote_code!r}.")
     run = Run.load(folder)
     if reason := damage(run.folder / "model"):
         raise UserError(
             f"{run.folder / 'model'} is damaged: {reason}. Where the run has checkpoints/, its training command makes it "
             "again; else copy the folder again, or train again."
         )
-    config = run.config
-    model, adapter = load_model(config.model, folder=run.folder / "model")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Trained(run.folder, config, model.to(device).eval(), adapter, instantiate(config.task))
+    config = read_stored_config(run.config_path)
+    task = build_stored_task(config, run.config_path)
+    model, adapter = load_stored_model(
+        config, run.folder / "model", trust_remote_code=trust_remote_code, base=base
+    )
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    _try_out(model, adapter, run.folder / "model")
+    return Trained(run.folder, config, model, adapter, task)
+
+
+def _try_out(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
+    """One token about a grey picture: files that fit together by their sizes alone are found out here."""
+    sees = getattr(adapter, "processor", None) is not None
+    image = Image.new("RGB", (SIDE, SIDE), "grey") if sees else None
+    try:
+        generate(model, adapter, [Question("1", image)], 1)
+    except SpellingError:
+        return  # no question of this run's
+    except (*UNEXPECTED, RuntimeError) as error:
+        raise UserError(
+            f"{folder} holds no model that could answer: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        ) from error

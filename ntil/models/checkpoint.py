@@ -40,7 +40,7 @@ def load_published(
         return _from_checkpoint(settings, family, str(folder), dtype="auto")
     model, adapter = base_model(settings)
     if folder is not None:
-        return load_adapters(model, folder), adapter
+        return load_adapters(model, folder, settings.tuning, family), adapter
     return tune(model, settings.tuning, family), adapter
 
 
@@ -65,7 +65,8 @@ def base_model(settings: ModelSettings) -> tuple[PreTrainedModel, PublishedAdapt
 def _from_checkpoint(
     settings: ModelSettings, family: Family, source: str, dtype: str, quantized: Any = None
 ) -> tuple[PreTrainedModel, PublishedAdapter]:
-    where = {"revision": settings.revision} if source == settings.hub_id else {}
+    from_hub = source == settings.hub_id and settings.local_folder is None
+    where = {"revision": settings.revision} if from_hub else {"local_files_only": True}
     options: dict[str, Any] = {**where, "trust_remote_code": settings.trust_remote_code}
     try:
         _check_layout(settings, family, source, where)

@@ -5,7 +5,7 @@ from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 from omegaconf import DictConfig, OmegaConf
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from ntil.errors import UserError
 from ntil.models.adapters import Adapter, TinyAdapter
@@ -40,7 +40,10 @@ def model_settings(cfg: DictConfig) -> ModelSettings:
 
 def _load_tiny(cfg: DictConfig, folder: Path | None) -> tuple[PreTrainedModel, Adapter]:
     if folder is not None:
-        model = TinyForConditionalGeneration.from_pretrained(folder, use_safetensors=True)
+        model = TinyForConditionalGeneration.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True
+        )
+        model.generation_config = GenerationConfig.from_model_config(model.config)  # greedy and nothing else
         return model, TinyAdapter(TinyProcessor.from_pretrained(folder), model.config.image_tokens)
     tokenizer = character_tokenizer(_digits_per_token(cfg))
     text: dict[str, Any] = OmegaConf.to_container(cfg.text_config, resolve=True)  # type: ignore[assignment]

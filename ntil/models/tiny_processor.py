@@ -87,5 +87,5 @@ class TinyProcessor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "TinyProcessor":
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        return cls(TinyImageProcessor.from_pretrained(folder), tokenizer)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        return cls(TinyImageProcessor.from_pretrained(folder, local_files_only=True), tokenizer)

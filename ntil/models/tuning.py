@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from peft import (
     LoraConfig,
-    PeftModel,
     get_peft_model,
     prepare_model_for_kbit_training,
     set_peft_model_state_dict,
@@ -93,12 +93,29 @@ def load_adapter_weights(model: Any, folder: Path) -> None:
     set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
 
 
-def load_adapters(model: PreTrainedModel, folder: Path) -> Any:
-    """The base `model` with the adapters that a run saved in `folder`."""
-    if not (folder / ADAPTER_WEIGHTS).exists():  # PEFT would go on to look for a pickle, or on the hub
+def load_adapters(model: PreTrainedModel, folder: Path, tuning: TuningSettings, family: Family) -> Any:
+    """The base `model` with the adapters that a run with these settings saved in `folder`; none of it is trained.
+
+    They are made as for training. PEFT's own file of settings, which can name other models and modules, is not read.
+    """
+    path = folder / ADAPTER_WEIGHTS
+    if not path.exists():
         raise UserError(f"{folder} has no {ADAPTER_WEIGHTS}.")
-    with _quiet():
-        return PeftModel.from_pretrained(model, str(folder))
+    weights = load_file(path)
+    ranks = {weight.shape[0] for name, weight in weights.items() if ".lora_A." in name}
+    if tuning.method != "lora" or ranks != {tuning.rank}:
+        raise UserError(
+            f"{path} holds adapters of rank {', '.join(map(str, sorted(ranks))) or 'none'}; model.tuning says "
+            f"method={tuning.method}, rank={tuning.rank}."
+        )
+    model = tune(model, replace(tuning, gradient_checkpointing=False), family)
+    found: Any = set_peft_model_state_dict(model, weights)
+    lacking = [name for name in found.missing_keys if ".lora_" in name]
+    if lacking or found.unexpected_keys:
+        raise UserError(
+            f"{path} does not fit model.tuning: it lacks {len(lacking)} adapters and has {len(found.unexpected_keys)} others."
+        )
+    return model.requires_grad_(False)
 
 
 @contextmanager

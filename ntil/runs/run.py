@@ -25,6 +25,7 @@ from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
 from ntil.runs.provenance import attempts, changed_since, provenance
+from ntil.runs.stored import read_stored_config, refuse_links_out
 
 ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
 COMPLETE = "COMPLETE"
@@ -57,6 +58,7 @@ class Run:
         run = cls(Path(str(cfg.paths.outputs)) / str(cfg.experiment_name) / str(cfg.name))
         with writing(run.folder):
             run.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links_out(run.folder)
         try:
             run._lock.acquire(timeout=0)
         except Timeout:
@@ -82,6 +84,7 @@ class Run:
             raise UserError(
                 f"{folder} is not a run folder: it has no config.yaml. Runs live in outputs/<experiment>/."
             )
+        refuse_links_out(run.folder)
         if not (run.folder / "model").exists():
             raise UserError(
                 f"{folder} has no trained model yet; start its training command again to resume it."
@@ -94,9 +97,8 @@ class Run:
 
     @property
     def config(self) -> DictConfig:
-        config = OmegaConf.load(self.config_path)
-        assert isinstance(config, DictConfig)
-        return config
+        """The stored settings; UserError where the file is damaged or asks for more than plain values."""
+        return OmegaConf.create(read_stored_config(self.config_path))
 
     @property
     def data(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ that a file in conf/task/ names by `_target_`, and it gets plain values alone: n
 
 import importlib
 import inspect
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ntil.io import read_json, read_text
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 256 * 1024  # bytes of a file; train.py writes about 3,000
 DEEPEST = 50  # levels of nesting
+MOST_TOKENS = 100_000  # of an answer
 VALUES_DEEPEST = 8  # of a task's setting
 
 
@@ -74,9 +76,25 @@ def read_stored_config(path: str | Path) -> dict[str, Any]:
     for key, value in _leaves(config):
         if not isinstance(key, str):
             raise UserError(f"{path}: the setting {key!r} has no name of letters.")
-        if isinstance(value, str) and "${" in value:
-            raise UserError(f"{path}: {key} is {value[:80]!r}; a stored run has values, not ${{…}}.")
+        if isinstance(value, str) and ("${" in value or value == "???"):
+            raise UserError(f"{path}: {key} is {value[:80]!r}; a stored run has values, not ${{…}} or ???.")
     return config
+
+
+def refuse_links_out(folder: str | Path) -> None:
+    """UserError where something in a run's folder is a link that leads out of it, or no plain file: what is written to
+    the run stays there, and nothing is read that would never end.
+    """
+    root = Path(folder).resolve()
+    for here, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(here, name)
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                raise UserError(
+                    f"{path} is a link out of the run's folder; put what it leads to in its place."
+                )
+            if not path.is_symlink() and not path.is_file() and not path.is_dir():
+                raise UserError(f"{path} is no plain file; a run has no pipes, sockets or devices.")
 
 
 def _leaves(value: Any, key: Any = "") -> Iterator[tuple[Any, Any]]:
@@ -172,6 +190,9 @@ def _construct(cls: type[Task], settings: dict[str, Any], where: str | Path) -> 
         wanted = known[key].annotation
         if wanted in (str, int, bool) and type(value) is not wanted:
             raise UserError(f"{where}: task.{key} is {value!r}; expected {wanted.__name__}.")
+    tokens = settings.get("max_new_tokens", 1)
+    if not isinstance(tokens, int) or not 1 <= tokens <= MOST_TOKENS:
+        raise UserError(f"{where}: task.max_new_tokens is {tokens!r}; expected 1 to {MOST_TOKENS:,}.")
     try:
         return cls(**settings)
     except UNEXPECTED as error:

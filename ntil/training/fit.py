@@ -24,6 +24,7 @@ from ntil.evaluation.settings import EvaluationSettings
 from ntil.io import OF_WRITING, atomic_folder, write_json, write_jsonl, writing
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Adapter, check_model
+from ntil.models.stored import check_model_folder
 from ntil.runs import Run
 from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch
@@ -196,6 +197,7 @@ def load_weights(model: PreTrainedModel, folder: Path) -> None:
 
         load_adapter_weights(model, folder)
         return
+    check_model_folder(folder, type(model))
     saved = type(model).from_pretrained(folder, use_safetensors=True)
     model.load_state_dict(saved.state_dict())
 

@@ -260,7 +260,7 @@ class DrawsNothing(ClockTask):
 
 
 def test_what_cannot_be_drawn_costs_no_evaluation(trained: Trained, small_data: Path, tmp_path: Path) -> None:
-    settings = OmegaConf.merge(trained.config.evaluation, {"pictures": True})
+    settings = OmegaConf.merge(trained.config["evaluation"], {"pictures": True})
     said: list[str] = []
     metrics = evaluate(
         trained.model, trained.adapter, DrawsNothing(), small_data, settings, tmp_path, said.append
@@ -291,7 +291,7 @@ def test_the_reading_is_recorded_and_reads_other_ways_to_write(
         return [Generated("It is **15:07** now.", [], []) for _ in questions]
 
     monkeypatch.setattr(sys.modules["ntil.evaluation.evaluate"], "generate", said)
-    config = OmegaConf.merge(trained.config.evaluation, {"pictures": True})
+    config = OmegaConf.merge(trained.config["evaluation"], {"pictures": True})
     for reading, parsed in (("strict", None), ("lenient", "3:07")):
         settings = OmegaConf.merge(config, {"reading": reading})
         folder = tmp_path / reading
