@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from ntil.checkout import ROOT
+
 PACKAGES = (
     "ntil",
     "torch",
@@ -22,7 +24,6 @@ PACKAGES = (
     "hydra-core",
     "omegaconf",
 )
-ROOT = Path(__file__).resolve().parents[2]  # the checkout; outside one, git says nothing
 
 
 def provenance(seed: int, data: dict[str, Any], parameters: int, earlier_starts: list[str]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def provenance(seed: int, data: dict[str, Any], parameters: int, earlier_starts:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command on the project; None outside a checkout."""
+    """Output of a git command on the project; None outside a checkout of git."""
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30)
     except (FileNotFoundError, subprocess.TimeoutExpired):

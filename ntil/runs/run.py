@@ -21,11 +21,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from ntil.checkout import CONF
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text
 from ntil.runs.provenance import provenance
 
-ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
+ROOT_CONF = CONF
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
