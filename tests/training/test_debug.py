@@ -82,5 +82,5 @@ def test_the_verdict(losses: list[float], said: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, "few"])
 def test_at_most_is_checked(most: Any) -> None:
-    with pytest.raises(UserError, match="data.at_most must be a whole number of at least 1"):
+    with pytest.raises(UserError, match=r"data\.at_most must be a whole number of at least 1"):
         request({"builder": "sums", "at_most": most})
