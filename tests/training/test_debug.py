@@ -1,5 +1,6 @@
 """`debug=…` as it is typed: short runs that leave no doubt what they are."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def debugged(folder: Path, *typed: str) -> tuple[Any, Path]:
     assert ran.code == 0, ran.err
     (made,) = (folder / "outputs").glob("*/*")
     assert made.parent.name == "debug"
+    assert re.match(r"20\d\d-\d\d-\d\d-\d\d-\d\d-\d\d-\w+-tiny-", made.name)
     assert (made / "COMPLETE").exists()
     return ran, made
 
