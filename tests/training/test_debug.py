@@ -20,7 +20,7 @@ TASKS = sorted(path.stem for path in (REPOSITORY / "conf" / "task").glob("*.yaml
 def debugged(folder: Path, *typed: str) -> tuple[Any, Path]:
     ran = run("train", *typed, *fixtures.in_folder(folder), "evaluation.pictures=false")
     assert ran.code == 0, ran.err
-    (made,) = (folder / "outputs").glob("*/*")
+    (made,) = (folder / "outputs").glob("*/[!.]*")
     assert made.parent.name == "debug"
     assert re.match(r"20\d\d-\d\d-\d\d-\d\d-\d\d-\d\d-\w+-tiny-", made.name)
     assert (made / "COMPLETE").exists()
