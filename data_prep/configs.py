@@ -2,15 +2,15 @@
 
 import copy
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
+from ntil.checkout import CONF
 from ntil.errors import UserError, did_you_mean
 
-CONFIGS = Path(__file__).parent.parent / "conf" / "data"
+CONFIGS = CONF / "data"
 
 
 def available() -> list[str]:

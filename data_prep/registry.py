@@ -113,8 +113,27 @@ class Request:
         return out if self.is_built(out) else write(out, self.builder.plan(self.config), self.header, workers)
 
 
+def _cut(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(data)
+    most = found.pop("at_most", None)
+    if most is None:
+        return found
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise UserError(f"data.at_most must be a whole number of at least 1, or null, not {most!r}.")
+    if isinstance(splits := found.get("splits"), Mapping):
+        found["splits"] = {
+            name: min(count, most) if isinstance(count, int) else count for name, count in splits.items()
+        }
+    return found
+
+
 def request(data: Mapping[str, Any]) -> Request:
-    """Check a data config against its builder's schema."""
+    """Check a data config against its builder's schema.
+
+    `at_most`, which any data config may have, is the most items of a split that a generator makes; sets that are read from
+    files have no `splits` to cut, and are built whole.
+    """
+    data = _cut(data)
     name = data.get("builder")
     if name not in BUILDERS:
         near = did_you_mean(str(name), BUILDERS)

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from data_prep.registry import request
 from ntil.data.task import Task
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models.tiny_processor import character_tokenizer
@@ -138,7 +139,7 @@ def test_every_file_opens_with_a_comment(name: str) -> None:
     ]
     assert lines[0].startswith("# "), "the first line says what the file is for"
     if name != "published.yaml":
-        assert re.match(r"# python (-m )?[\w.]+ ", lines[0]), f"no command: {lines[0]}"
+        assert re.match(r"# (python (-m )?[\w.]+|ntil \w+) ", lines[0]), f"no command: {lines[0]}"
 
 
 def commands_in(name: str) -> Iterator[tuple[str, list[str]]]:
@@ -200,3 +201,40 @@ def test_no_path_is_written_into_a_config() -> None:
         text = (CONF / name).read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w=])/(home|root|work|tmp|Users|mnt)/", text), name
     assert Path(composed().paths.data).is_absolute() is False
+
+
+DEBUG = choices("debug")
+
+
+@pytest.mark.parametrize("name", DEBUG)
+@pytest.mark.parametrize("data", choices("data"))
+def test_debugging_makes_every_data_set_tiny(name: str, data: str) -> None:
+    cfg = composed(f"debug={name}", f"data={data}")
+    values = OmegaConf.to_container(cfg.data, resolve=True, throw_on_missing=False)
+    assert isinstance(values, dict)
+    made = request({key: "." if value == "???" else value for key, value in values.items()}).config
+    splits = getattr(made, "splits", None)
+    if isinstance(splits, dict):
+        assert max(splits.values()) <= cfg.data.at_most <= 512
+        assert min(splits.values()) >= 1
+    assert cfg.trainer.train_examples <= 512  # of sets that are read from files, and so built whole
+    assert cfg.evaluation.limit <= 64
+
+
+@pytest.mark.parametrize("name", DEBUG)
+@pytest.mark.parametrize("model", ["tiny", "qwen2vl_tiny", "smollm2_tiny"])
+def test_a_debugging_run_is_like_no_other(name: str, model: str) -> None:
+    cfg = composed("experiment=clock_table", f"debug={name}", f"model={model}", "logger=none")
+    check_settings(cfg)
+    assert cfg.experiment_name == "debug"
+    assert cfg.table is None
+    assert "${now:" in OmegaConf.to_container(cfg, resolve=False)["name"]
+    assert cfg.trainer.max_steps <= 300
+    assert cfg.trainer.accumulation_steps == 1
+    assert composed(f"debug={name}").logger.name == "none"
+
+
+def test_without_it_nothing_is_cut() -> None:
+    cfg = composed()
+    assert "at_most" not in cfg.data
+    assert "one_batch" not in cfg.trainer

@@ -18,14 +18,20 @@ MAY_IMPORT = {
     "ntil/locks.py": set(),
     "ntil/settings.py": {"ntil.errors"},
     "ntil/explain": {*EVERYONE, "ntil.numbers", "ntil.losses"},
-    "ntil/__main__.py": {"ntil.errors", "ntil.explain"},
+    "ntil/__main__.py": {"ntil.commands"},
+    "ntil/checkout.py": {"ntil.errors"},
+    "ntil/commands": {
+        *EVERYONE,
+        "ntil",
+        *(f"ntil.{name}" for name in ("checkout", "explain", "models", "evaluation")),
+    },
     "ntil/numbers": {"ntil.errors"},
     "ntil/metrics": EVERYONE,
     "ntil/losses": {"ntil.errors", "ntil.numbers"},
     "ntil/integrations": {"ntil.errors", "ntil.losses", "ntil.numbers"},
     "ntil/data": {*EVERYONE, "ntil.numbers", "ntil.metrics"},
     "ntil/models": {*EVERYONE, "ntil.settings", "ntil.numbers", "ntil.data", "ntil.runs"},
-    "ntil/runs": {*EVERYONE, "ntil.data"},
+    "ntil/runs": {*EVERYONE, "ntil.checkout", "ntil.data"},
     "ntil/evaluation": {
         *EVERYONE,
         "ntil.settings",
@@ -43,15 +49,16 @@ MAY_IMPORT = {
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},
-    "data_prep": {*EVERYONE, "ntil.locks", "ntil.data", "ntil.numbers"},
+    "data_prep": {*EVERYONE, "ntil.checkout", "ntil.locks", "ntil.data", "ntil.numbers"},
     "experiments": {
         *EVERYONE,
         "ntil",
-        *(f"ntil.{name}" for name in ("locks", "runs", "data", "metrics", "losses", "numbers")),
+        *(f"ntil.{name}" for name in ("checkout", "locks", "runs", "data", "metrics", "losses", "numbers")),
     },
 }
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
 CORE = (
+    "checkout.py",
     "escape.py",
     "errors.py",
     "numbers",

@@ -30,7 +30,7 @@ def test_training_and_development_have_the_same_versions() -> None:
     assert training.items() <= development.items()
 
 
-@pytest.mark.parametrize("extra", [None, "train", "slurm", "integrations", "dev"])
+@pytest.mark.parametrize("extra", [None, "explain", "metrics", "train", "slurm", "integrations", "dev"])
 def test_versions_are_those_that_the_project_asks_for(extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ntil.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -21,7 +23,7 @@ def commands():
     for path in [ROOT / "README.md", *DOCS]:
         for fence in re.findall(r"```(?:\w*)\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
             for line in fence.splitlines():
-                if re.match(r"(make|python) ", line):
+                if re.match(r"(make|python|ntil) ", line):
                     yield re.split(r"\s{2,}|\s+#", line)[0]
 
 
@@ -31,6 +33,8 @@ def test_commands_name_what_exists(command):
     if words[0] == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert words[1] in targets
+    elif words[0] == "ntil":
+        assert words[1] in COMMANDS
     elif words[1] == "-m":
         module = ROOT / words[2].replace(".", "/")
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()

@@ -34,7 +34,7 @@ def run(target: str, predictions: Sequence[str], tokenizer: Path | None, sure: f
         print(textwrap.fill(f"No picture: {shown}.", shutil.get_terminal_size().columns))
         return
     if not _installed("matplotlib"):
-        print("No picture: it needs matplotlib (pip install 'ntil[train]').")
+        print("No picture: it needs matplotlib (pip install 'ntil[explain]').")
         return
     draw(report, shown, png)
     which = (

@@ -1,15 +1,13 @@
-"""Each loss for each of many predictions of a number, in one pass for all of them."""
+"""Each loss for each of many predictions of a number, in one batch."""
 
 import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import vmap
-from torch.overrides import TorchFunctionMode
 
 from ntil.explain.lineup import Contestant
 from ntil.explain.report import Report
@@ -19,7 +17,6 @@ MAX_DIGITS = 4  # of the target: its picture shows 10⁴ predictions
 MAX_PREDICTIONS = 10**MAX_DIGITS
 MAX_LOGITS = 2**22  # of all predictions together; beyond it, some are left out
 CHUNK = 2**19  # logits evaluated at a time
-CHECKED = 5  # predictions of each curve that are evaluated one by one as well
 
 
 class Candidates(NamedTuple):
@@ -80,67 +77,8 @@ def curves(report: Report, shown: Candidates) -> Iterator[tuple[Contestant, list
 
 
 def per_prediction(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
-    """logits [P, T, V], label [1, T] → [P] totals, as if each prediction were a batch of its own.
-
-    A loss returns the mean over a batch. Its operations do not depend on the values of the logits (the contract of
-    tests/losses forbids reading them back), so they are recorded on one prediction and replayed on all, with vmap. Some
-    results are compared with plain calls; a loss that cannot be replayed gets a plain call for each prediction.
-    """
-    with torch.no_grad():
-        try:
-            totals = _replayed(contestant, logits, label)
-        except (RuntimeError, ValueError, KeyError):
-            return _one_by_one(contestant, logits, label)
-        some = torch.linspace(0, len(logits) - 1, min(CHECKED, len(logits))).long()
-        if not torch.allclose(totals[some], _one_by_one(contestant, logits[some], label)):
-            return _one_by_one(contestant, logits, label)
-    return totals
-
-
-def _one_by_one(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
-    return torch.stack([contestant.parts(one[None], label).total for one in logits])
-
-
-def _replayed(contestant: Contestant, logits: Tensor, label: Tensor) -> Tensor:
-    first = logits[:1]
-    with _Tape() as tape:
-        total = contestant.parts(first, label).total
+    """logits [P, T, V], label [1, T] → [P] totals, as if each prediction were a batch of its own."""
     step = max(1, CHUNK // logits[0].numel())
-    each = vmap(lambda one: tape.replay(first, one, total))
-    return torch.cat([each(chunk[:, None]) for chunk in logits.split(step)])
-
-
-class _Tape(TorchFunctionMode):
-    """The torch calls made while it is active."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Any, Any, Any, Any]] = []  # function, args, kwargs, result
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs or {}, result))
-        return result
-
-    def replay(self, given: Tensor, instead: Tensor, wanted: Tensor) -> Tensor:
-        """Make the calls again with `instead` in the place of `given`; what `wanted` is then."""
-        known = {id(given): instead}  # the tape keeps all tensors alive, so an id means one of them
-        for func, args, kwargs, result in self.calls:
-            again = func(*_swapped(args, known), **_swapped(kwargs, known))
-            known.update((id(old), new) for old, new in zip(_tensors(result), _tensors(again), strict=True))
-        return known[id(wanted)]
-
-
-def _swapped(tree: Any, known: dict[int, Tensor]) -> Any:
-    """Arguments with the known tensors replaced."""
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(_swapped(item, known) for item in tree)
-    if isinstance(tree, dict):
-        return {key: _swapped(item, known) for key, item in tree.items()}
-    return known.get(id(tree), tree)
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    if isinstance(tree, Tensor):
-        return [tree]
-    return [t for item in tree for t in _tensors(item)] if isinstance(tree, (tuple, list)) else []
+    with torch.no_grad():
+        chunks = logits.split(step)
+        return torch.cat([contestant.of_samples(chunk, label.expand(len(chunk), -1)) for chunk in chunks])

@@ -32,6 +32,9 @@ class Contestant:
     name: str
     about: str  # one sentence for the newcomer
     parts: Callable[[Tensor, Tensor], LossParts]  # logits [B, T, V], labels [B, T]
+    of_samples: Callable[
+        [Tensor, Tensor], Tensor
+    ]  # the same → [B] totals, each as if it were a batch of its own
     number_format: NumberFormat = "digits"
     formula: str = ""  # how the total is made of several terms
 
@@ -46,11 +49,8 @@ def line_up(vocab: NumberVocab, has_point: bool, has_wide: bool) -> list[Contest
     has_point: the target is a decimal, so losses with a number format are shown in both; NTIL always is.
     has_wide: it holds tokens of several digits, so losses that look at one-digit tokens alone are told to take all.
     """
-    found = [
-        Contestant(
-            CE, "how unexpected each token is; which wrong one it is plays no part", CrossEntropy().parts
-        )
-    ]
+    ce, about = CrossEntropy(), "how unexpected each token is; which wrong one it is plays no part"
+    found = [Contestant(CE, about, ce.parts, ce.of_samples)]
     names = [name for name in losses.__all__ if _is_number_loss(getattr(losses, name))]
     for name in sorted(names, key=lambda name: (name != "NTIL", name != "EMD", name.lower())):
         found += _variants(getattr(losses, name), vocab, has_point or name == "NTIL", has_wide)
@@ -88,7 +88,7 @@ def _contestant(loss: NumberLoss, name: str, about: str, number_format: NumberFo
     formula = ""
     if isinstance(loss, losses.NTIL):
         formula = f"{loss.gamma:g}·EMD + {loss.alpha:g}·relative + {loss.beta:g}·magnitude"
-    return Contestant(name, about, loss, number_format, formula)
+    return Contestant(name, about, loss, loss.of_samples, number_format, formula)
 
 
 def _name(cls: type[NumberLoss]) -> tuple[str, str]:

@@ -127,6 +127,15 @@ class NumberLoss(nn.Module):
                 columns, self.spans(labels), normaliser, label_weights=label_weights, reduction=reduction
             )
 
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[B] what each sample costs as a batch of its own: all of them in one pass, from logits and labels as `forward`'s."""
+        labels = checked_labels(logits, labels)
+        with full_precision(logits.device):
+            columns, normaliser = self.read(logits, labels)
+            found = self.terms(columns, self.spans(labels), normaliser).values()
+            means = [term.weight * sample_means(term.values, term.counts) for term in found]
+            return torch.stack([mean.to(columns[0].dtype) for mean in means]).sum(0)
+
     def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         """The loss's terms from the logits [B, T, K] of each token group (see `groups`) and the labels' numbers.
 
@@ -174,7 +183,7 @@ class NumberLoss(nn.Module):
                 else values
             )
         if self.mean_over == "samples":
-            return (values.sum(-1) / _divisor(counts.sum(-1))).sum() / max(values.shape[0], 1)
+            return sample_means(values, counts).sum() / max(values.shape[0], 1)
         return values.sum() / _divisor(counts.sum())
 
     def spans(self, labels: Tensor) -> Spans:
@@ -225,6 +234,11 @@ class NumberLoss(nn.Module):
                 f"the logits are {width} wide, but the vocabulary has number tokens up to id "
                 f"{self._needed - 1}; was the NumberVocab built from another tokenizer?"
             )
+
+
+def sample_means(values: Tensor, counts: Tensor) -> Tensor:
+    """[B, T] values and what each counts → [B] the mean of each sample's items, 0 where it has none."""
+    return values.sum(-1) / _divisor(counts.sum(-1))
 
 
 def _divisor(count: Tensor) -> Tensor:

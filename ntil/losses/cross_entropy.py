@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ntil.losses.base import LossParts
+from ntil.losses.base import LossParts, sample_means
 from ntil.losses.functional import gradient_where, without_masked
 from ntil.losses.fused_linear import Head, checked_head, linear_cross_entropy
 from ntil.losses.inputs import check_reduction, checked_label_weights, checked_labels
@@ -137,6 +137,11 @@ class CrossEntropy(FullLoss):
         check_reduction(reduction)
         ce = cross_entropy(logits, labels, label_weights, reduction)
         return LossParts(ce, {"ce": ce})
+
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[B] what each sample costs as a batch of its own, from logits [B, T, V] and labels [B, T]."""
+        each = self.parts(logits, labels, reduction="none").total
+        return sample_means(each, labels >= 0)
 
     def _parts_of_head(
         self, hidden: Tensor, head: Head, labels: Tensor, label_weights: Tensor | None

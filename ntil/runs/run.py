@@ -21,13 +21,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from ntil.checkout import CONF
 from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
 from ntil.runs.provenance import attempts, changed_since, provenance
 from ntil.runs.stored import read_stored_config, refuse_links_out
 
-ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
+ROOT_CONF = CONF
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")

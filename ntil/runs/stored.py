@@ -19,12 +19,12 @@ from typing import Any
 import yaml
 from omegaconf._utils import get_yaml_loader  # what wrote the file; it reads 1e-3 as a number
 
+from ntil.checkout import ROOT
 from ntil.data.example import RECORDS_HASH, read_manifest
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, UserError, did_you_mean
 from ntil.io import read_json, read_text
 
-ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 256 * 1024  # bytes of a file; train.py writes about 3,000
 DEEPEST = 50  # levels of nesting
 MOST_TOKENS = 100_000  # of an answer

@@ -30,6 +30,7 @@ from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch
 from ntil.training.checks import check_batch_size
 from ntil.training.divergence import DivergenceWatch
+from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
 from ntil.training.resume import last_whole_checkpoint, step_of
 from ntil.training.settings import TrainerSettings
@@ -82,7 +83,7 @@ def fit(
         _to_device(model)
         return
     train = EncodedDataset(
-        read_examples(data, "train", settings.train_examples),
+        read_examples(data, "train", settings.batch_size if settings.one_batch else settings.train_examples),
         data,
         task,
         adapter,
@@ -148,6 +149,8 @@ def fit(
     # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     save_model(model, adapter, run.folder / MODEL)
+    if settings.one_batch:
+        print(overfitting_report(run.folder / "train.jsonl"))
 
 
 def clear_damaged_model(run: Run, checkpoint: Path | None) -> None:

@@ -34,6 +34,7 @@ class TrainerSettings:
     threads: int | None = at_least(
         1
     )  # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs
+    one_batch: bool = False  # train on the first batch alone, and say whether its loss has gone to 0
     dry_run: bool = False  # say what would be trained, and train nothing
 
     def training_arguments(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from html_tags import Tags
 
-from ntil.evaluation.view.__main__ import main
+from ntil.commands import main
 from ntil.evaluation.view.cards import choose, read_view
 from ntil.evaluation.view.page import render
 from ntil.io import read_jsonl, write_jsonl
@@ -21,7 +21,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_the_page_shows_every_kind_of_each_split(run: Path) -> None:
-    assert main([str(run), "--count", "2"]) == 0
+    assert main(["view", str(run), "--count", "2"]) == 0
     tags = Tags((run / "view.html").read_text())
     cards = tags.seen["article"]
     for split in ("test", "heldout_faces"):
@@ -63,11 +63,11 @@ def test_choosing() -> None:
 
 
 def test_mistakes_are_explained(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 2
-    assert main([str(run), "--count", "0"]) == 2
-    assert main([str(run), "--data", str(tmp_path / "gone")]) == 2
+    assert main(["view", str(tmp_path)]) == 2
+    assert main(["view", str(run), "--count", "0"]) == 2
+    assert main(["view", str(run), "--data", str(tmp_path / "gone")]) == 2
     (run / "metrics.json").unlink()
-    assert main([str(run)]) == 2
+    assert main(["view", str(run)]) == 2
     errors = capsys.readouterr().err
     assert errors.count("error: ") == 4
     assert "has not been evaluated yet" in errors

@@ -20,7 +20,7 @@ from experiments.plots import main as plots
 from experiments.report.__main__ import main as report
 from experiments.store import Store
 from experiments.tables import main as tables
-from ntil.evaluation.view.__main__ import main as view
+from ntil.commands import main as ntil
 from ntil.io import read_json, read_jsonl, write_json, write_jsonl
 
 TARGETS: list[dict[str, Any]] = [
@@ -91,7 +91,7 @@ def everything(outputs: Path, results: Path, conf: Path, run: Path) -> list[int]
         overview(words, conf, results / "README.md"),
         report(words, conf),
         check(words, conf),
-        view([str(run), "--count", "2"]),
+        ntil(["view", str(run), "--count", "2"]),
     ]
 
 
@@ -113,7 +113,7 @@ def test_no_target_is_run(
     assert said.out.count("no gallery of demo/hostile:") == 1
     assert report(["--results", str(results)], conf) == 0
     capsys.readouterr()
-    assert view([str(run)]) == 2
+    assert ntil(["view", str(run)]) == 2
     error = capsys.readouterr().err
     assert error.count("error: ") == 1
     assert "Traceback" not in error + said.err + said.out
@@ -138,7 +138,7 @@ def test_no_bomb_goes_off(
     (run / "config.yaml").write_text(content)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert capsys.readouterr().err.count("left out") == 1
-    assert view([str(run)]) == 2
+    assert ntil(["view", str(run)]) == 2
     assert capsys.readouterr().err.count("error: ") == 1
     (run / "config.yaml").write_text("a: 1\n")
     (run / "overrides.yaml").write_text(content)
@@ -186,7 +186,7 @@ def test_an_id_names_no_place_outside(
     before = files_of(tmp_path, results)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert report(["--results", str(results)], conf) == 0
-    assert view([str(run), "--count", "2"]) == 0
+    assert ntil(["view", str(run), "--count", "2"]) == 0
     after = files_of(tmp_path, results)
     assert {path for path in set(after) - set(before) if not path.endswith(".lock")} == {
         str(run / "view.html")
@@ -251,7 +251,7 @@ def test_a_count_is_no_text_on_the_page(
     write_json(run / "metrics.json", metrics)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert "metrics.json: count is" in capsys.readouterr().err
-    assert view([str(run)]) == 0
+    assert ntil(["view", str(run)]) == 0
     assert len(Tags((run / "view.html").read_text()).seen["script"]) == 1
 
 
@@ -290,7 +290,7 @@ def test_a_picture_that_is_gone_is_said_and_the_others_are_drawn(
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert f"no picture in the gallery of demo/hostile: {first['id']}" in capsys.readouterr().out
     assert sum(bool(row["picture"]) for row in Store(results).gallery("demo")) == 5
-    assert view([str(run)]) == 0
+    assert ntil(["view", str(run)]) == 0
     assert f"no picture of {first['id']}" in capsys.readouterr().err
 
 
@@ -305,5 +305,5 @@ def test_data_that_has_changed_since_is_not_shown_beside_the_answers(
     data = tmp_path / "data" / "copy"
     shutil.copytree(small_data, data)
     write_json(data / "manifest.json", read_json(data / "manifest.json") | {"records_sha256": "ab" * 32})
-    assert view([str(run), "--data", str(data)]) == 2
+    assert ntil(["view", str(run), "--data", str(data)]) == 2
     assert f"have the hash {'ab' * 32}, the run's had" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ntil.__main__ import main
+from ntil.commands import main
 from ntil.explain.words import findings, ordinal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,21 +173,21 @@ def test_help_teaches(capsys):
         explain("--help")
     assert end.value.code == 0
     out = capsys.readouterr().out
-    assert "python -m ntil explain 0.98 1.01 1.98" in out
+    assert "ntil explain 0.98 1.01 1.98" in out
     assert "--tokenizer" in out
 
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert explain("5", "4") == 0
-    assert "No picture: it needs matplotlib (pip install 'ntil[train]')." in capsys.readouterr().out
+    assert "No picture: it needs matplotlib (pip install 'ntil[explain]')." in capsys.readouterr().out
     assert not Path("explain.png").exists()
 
 
 def test_without_tokenizers_the_option_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     assert explain("5", "4", "--tokenizer", ".") == 2
-    assert "`explain` needs tokenizers: pip install 'ntil[train]'" in capsys.readouterr().err
+    assert "`explain` needs tokenizers: pip install 'ntil[explain]'" in capsys.readouterr().err
 
 
 OTHERS = (
@@ -228,7 +228,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
-from ntil.__main__ import main
+from ntil.commands import main
 code = main({list(arguments)})
 assert not set(sys.modules) & set({OTHERS}), "nothing else was imported"
 sys.exit(code)
@@ -286,7 +286,7 @@ def test_plain_text_has_the_cells_of_the_table(texts, columns, capsys, monkeypat
 
 
 def test_help_needs_torch_alone():
-    code = "import sys, ntil.__main__, ntil.explain; print({'rich', 'matplotlib', 'tokenizers'} & set(sys.modules))"
+    code = "import sys, ntil.commands, ntil.explain; print({'rich', 'matplotlib', 'tokenizers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "set()", done.stderr
 

@@ -1,14 +1,19 @@
 """The picture's curves: each loss for every prediction, as if each were evaluated alone."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
 
 from ntil.explain.curves import candidates, curves, per_prediction
-from ntil.explain.lineup import Contestant
 from ntil.explain.report import evaluate
 from ntil.explain.tokens import Answer
-from ntil.losses import LossParts
+from ntil.losses import CrossEntropy
+from ntil.numbers import NumberVocab
 
 
 @pytest.mark.parametrize(
@@ -58,56 +63,58 @@ def test_curves_pass_through_the_tables_values(report):
             assert curve[shown.values.index(float(answer.value))] == pytest.approx(total, abs=1e-12)
 
 
-def test_the_curves_do_not_fall_back_to_plain_calls(report, monkeypatch):
-    """A thousand predictions cost a few calls of each loss."""
+CONF = Path(__file__).resolve().parents[2] / "conf"
+SETTINGS = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
+
+
+def number_loss(name, vocab):
+    """What conf/loss/<name>.yaml adds to cross-entropy, without noise."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF / "loss"), version_base="1.3"):
+        number = compose(name).get("number")
+    loss = CrossEntropy() if number is None else instantiate(number)(vocab)
+    if hasattr(loss, "noise_scale"):
+        loss.noise_scale = 0.0
+    return loss
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "label", ["0.98", "345", "12 and 7", "-5.3e2", "no number", "1.2.3, 45"], ids=lambda text: text or "empty"
+)
+def test_samples_of_one_batch_cost_what_each_costs_alone(name, label):
+    """Losses that couple positions, such as those on a whole number, see one sample at a time."""
+    characters = [*"0123456789.-+,e nadoumbr"]
+    vocab = NumberVocab.from_texts(characters)
+    loss = number_loss(name, vocab)
+    row = torch.tensor([characters.index(c) for c in label])
+    labels = torch.stack([row, row, row.flip(0), row, torch.full_like(row, -100)])
+    labels[3, 0] = -100
+    logits = 4 * torch.randn(
+        (*labels.shape, len(characters)), dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    whole = loss.parts if isinstance(loss, CrossEntropy) else loss
+    alone = torch.stack([whole(logits[i : i + 1], labels[i : i + 1]).total for i in range(len(labels))])
+    torch.testing.assert_close(loss.of_samples(logits, labels), alone, rtol=1e-12, atol=1e-14)
+
+
+def test_there_are_settings():
+    assert len(SETTINGS) >= 19
+
+
+def test_a_thousand_predictions_are_one_call(report):
     made = report("345", "344")
     shown = candidates(made)
-    calls = []
-
-    def counted(parts):
-        return lambda logits, labels: (calls.append(len(logits)), parts(logits, labels))[1]
-
     for contestant in made.contestants:
-        one = Contestant(contestant.name, "", counted(contestant.parts))
-        calls.clear()
+        calls = []
+
+        def counted(logits, labels, calls=calls, whole=contestant.of_samples):
+            calls.append(len(logits))
+            return whole(logits, labels)
+
+        one = replace(contestant, of_samples=counted)
         assert len(per_prediction(one, made.alphabet.logits(shown.ids), made.labels())) == 1000
-        assert len(calls) < 10, contestant.name
-
-
-class Odd(nn.Module):
-    """A loss that cannot be replayed: `how` says why."""
-
-    def __init__(self, how):
-        super().__init__()
-        self.how = how
-
-    def forward(self, logits, labels):
-        top = logits.argmax(-1).double()
-        total = top.mean()
-        if self.how == "reads back" and total.item() > 4:
-            total = total * 10
-        if self.how == "branches on a number" and logits.argmax() % 2:
-            total = total + 5
-        if self.how == "writes into a constant":
-            buffer = torch.zeros_like(labels, dtype=torch.float64)
-            buffer += top
-            total = buffer.mean()
-        if self.how == "hides the values":
-            total = torch.tensor(top.numpy().mean())
-        return LossParts(total)
-
-
-@pytest.mark.parametrize(
-    "how", ["reads back", "branches on a number", "writes into a constant", "hides the values"]
-)
-def test_a_loss_that_cannot_be_replayed_is_called_one_by_one(report, how):
-    made = report("50", "49")
-    shown = candidates(made)
-    logits = made.alphabet.logits(shown.ids)
-    loss = Odd(how)
-    found = per_prediction(Contestant("odd", "", loss), logits, made.labels())
-    expected = torch.stack([loss(one[None], made.labels()).total for one in logits])
-    torch.testing.assert_close(found, expected)
+        assert calls == [1000], contestant.name
 
 
 @pytest.mark.parametrize(

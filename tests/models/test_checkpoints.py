@@ -76,7 +76,7 @@ def test_the_original_layouts_are_refused(name: str, config: dict[str, Any], tmp
     """With what to type instead; and as another family's where another was asked for."""
     (tmp_path / "config.json").write_text(json.dumps(config))
     text = refusal(name, tmp_path)
-    assert f"python -m ntil.models.convert {tmp_path} --out {tmp_path}-converted" in text
+    assert f"ntil convert {tmp_path} --out {tmp_path}-converted" in text
     assert f"model={name} model.local_folder={tmp_path}-converted" in text
     other = {"yivl": "baichuan2", "baichuan2": "yivl"}[name]
     assert f"is a checkpoint of {config['model_type']!r}" in refusal(other, tmp_path)
@@ -91,7 +91,7 @@ def test_an_original_layout_on_the_hub_is_downloaded_first(monkeypatch: pytest.M
     with pytest.raises(UserError) as caught:
         load_model(model_config("baichuan2"))
     assert "hf download baichuan-inc/Baichuan2-7B-Base --local-dir Baichuan2-7B-Base\n" in str(caught.value)
-    assert "python -m ntil.models.convert Baichuan2-7B-Base --out" in str(caught.value)
+    assert "ntil convert Baichuan2-7B-Base --out" in str(caught.value)
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

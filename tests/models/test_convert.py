@@ -15,10 +15,10 @@ from model_configs import model_config, picture
 from oracles.published_forward import IMAGE, baichuan2_logits, clip_hidden, yivl_logits
 from safetensors.torch import load_file
 
+from ntil.commands import main
 from ntil.evaluation.generate import Question, generate
 from ntil.models import load_model, logit_width
 from ntil.models.convert import convert
-from ntil.models.convert.__main__ import main
 from ntil.models.convert.shards import ShardWriter
 from ntil.numbers import NumberVocab
 
@@ -227,8 +227,8 @@ def test_the_whole_way(workplace: Path, capsys: pytest.CaptureFixture[str]) -> N
     refused = run("train", *train, f"model.local_folder='{published}'")
     assert refused.code == 2
     converted = f"{published}-converted"
-    assert f"python -m ntil.models.convert '{published}' --out '{converted}'" in refused.err
-    assert main([str(published), "--out", converted]) == 0
+    assert f"ntil convert '{published}' --out '{converted}'" in refused.err
+    assert main(["convert", str(published), "--out", converted]) == 0
     assert f"model.local_folder={converted}" in capsys.readouterr().out
     ran = run("train", *train, f"model.local_folder='{converted}'")
     assert ran.code == 0, ran.err

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from ntil.commands import main
 from ntil.errors import UserError
 from ntil.models.convert import convert
-from ntil.models.convert.__main__ import main
 
 
 @pytest.fixture
@@ -210,12 +210,12 @@ def test_what_was_converted_is_not_converted_again(source: Path) -> None:
 
 def test_the_command(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layouts.baichuan2(source)
-    assert main([str(source), "--out", str(source)]) == 2
+    assert main(["convert", str(source), "--out", str(source)]) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([str(source.parent), "--out", str(source.parent / "x")]) == 2
+    assert main(["convert", str(source.parent), "--out", str(source.parent / "x")]) == 2
     assert "holds no config.json" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
-        main(["--help"])
+        main(["convert", "--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
     for words in ("hf download", "--family", "model.local_folder=", "docs/converting.md"):

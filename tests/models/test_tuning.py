@@ -12,12 +12,12 @@ from model_configs import model_config, picture, twin
 from safetensors.torch import load_file
 
 from ntil.checksums import SUMS
+from ntil.commands import main
 from ntil.data.dataset import collate
 from ntil.errors import UserError
 from ntil.evaluation.trained import load_trained
 from ntil.io import read_json
 from ntil.models import load_model
-from ntil.models.export import main as export
 from ntil.models.families import FAMILIES
 from ntil.training.fit import load_weights, save_model
 
@@ -183,7 +183,7 @@ def test_a_broken_off_lora_run_resumes_and_is_exported(workplace: Path, tmp_path
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert losses(whole) == losses(broken)
 
-    assert export([str(whole), "--out", str(tmp_path / "merged")]) == 0
+    assert main(["export", str(whole), "--out", str(tmp_path / "merged")]) == 0
     trained = load_trained(whole)
     cfg = model_config(
         "llava15",
@@ -200,9 +200,9 @@ def test_a_broken_off_lora_run_resumes_and_is_exported(workplace: Path, tmp_path
 
 
 def test_export_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export([str(tmp_path), "--out", str(tmp_path / "new")]) == 2
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "new")]) == 2
     assert "not the folder of a trained run" in capsys.readouterr().err
     (tmp_path / "model").mkdir()
     (tmp_path / "config.yaml").write_text("model: {}")
-    assert export([str(tmp_path), "--out", str(tmp_path / "model")]) == 2
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "model")]) == 2
     assert "exists already" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from ntil.models.export import main as export
+from ntil.commands import main as ntil
 
 EVIL = "import pathlib\npathlib.Path('RAN').touch()\nclass Evil: pass\n"
 TARGETS = ("os.system", "subprocess.Popen", "builtins.eval", "hydra.utils.get_method", "evil.Task")
@@ -111,7 +111,7 @@ def refused(command: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None
     Image.new("RGB", (64, 64)).save(work / "picture.png")
     before = snapshot(work)
     if command == "export":
-        code, error = export([str(run), "--out", str(work / "out")]), capsys.readouterr().err
+        code, error = ntil(["export", str(run), "--out", str(work / "out")]), capsys.readouterr().err
     else:
         more = [f"input={work / 'picture.png'}"] if command == "predict" else []
         code, _, error = fixtures.run(command, f"run={run}", *more)
@@ -142,6 +142,6 @@ def test_the_same_folder_unharmed_answers(hostile: Path, capsys: pytest.CaptureF
     assert ran.code == 0, ran.err
     ran = fixtures.run("evaluate", f"run={hostile}", "limit=2")
     assert ran.code == 0, ran.err
-    assert export([str(hostile), "--out", "out"]) == 0
+    assert ntil(["export", str(hostile), "--out", "out"]) == 0
     assert capsys.readouterr().err == ""
     assert not list(Path.cwd().rglob("RAN"))

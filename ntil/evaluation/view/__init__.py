@@ -1,1 +1,1 @@
-"""One HTML page of a run's predictions: `python -m ntil.evaluation.view RUN`."""
+"""One HTML page of a run's predictions: `ntil view RUN`."""

@@ -30,6 +30,6 @@ def commands(source: str, name: str, hub_id: str | None = None) -> str:
     folder = Path(source).name if hub_id else source.rstrip("/")
     lines = [f"hf download {hub_id} --local-dir {shlex.quote(folder)}"] if hub_id else []
     out = f"{folder}-converted"
-    lines.append(f"python -m ntil.models.convert {shlex.quote(folder)} --out {shlex.quote(out)}")
+    lines.append(f"ntil convert {shlex.quote(folder)} --out {shlex.quote(out)}")
     lines.append(f"python train.py model={name} model.local_folder={shlex.quote(out)}")
     return "".join(f"\n  {line}" for line in lines)
