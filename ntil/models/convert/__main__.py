@@ -7,6 +7,7 @@ from transformers.utils import logging
 
 from ntil.errors import guard, run_command
 from ntil.models.convert import convert
+from ntil.models.convert.recognise import convertible
 
 EXAMPLES = """examples:
   hf download baichuan-inc/Baichuan2-7B-Base --local-dir Baichuan2-7B-Base
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m ntil.models.convert",
-        description="Turn a published checkpoint of Yi-VL or Baichuan2 7B into one that loads without remote code.",
+        description=f"Turn a published checkpoint of {' or '.join(convertible().values())} into one that loads without remote code.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--family",
-        choices=("yivl", "baichuan2"),
+        choices=tuple(convertible()),
         help="refuse any other (default: what config.json says it is)",
     )
     chosen = parser.parse_args(arguments)
