@@ -23,6 +23,9 @@ from ntil.models.pictures import pad_to_square
 from ntil.models.settings import ModelSettings
 
 
+OURS = {"attention_mask", "labels"}  # of what a processor returns, made here and in `collate`
+
+
 class PublishedAdapter(Adapter):
     """See the module's docstring. processor: of transformers, None for text models."""
 
@@ -100,7 +103,7 @@ class PublishedAdapter(Adapter):
             red, green, blue = (int(255 * mean) for mean in self.processor.image_processor.image_mean)
             image = pad_to_square(image, (red, green, blue))
         encoded = self.processor(images=[image], text=[text], return_tensors="pt", add_special_tokens=False)
-        row = {name: encoded[name] for name in encoded if name != "attention_mask"}
+        row = {name: encoded[name] for name in encoded if name not in OURS}
         for name in ("input_ids", *LIKE_TOKENS):
             if name in row:
                 row[name] = row[name][0]
