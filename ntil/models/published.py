@@ -22,7 +22,6 @@ from ntil.models.family import Family
 from ntil.models.pictures import pad_to_square
 from ntil.models.settings import ModelSettings
 
-
 OURS = {"attention_mask", "labels"}  # of what a processor returns, made here and in `collate`
 
 
