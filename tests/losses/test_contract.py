@@ -227,7 +227,7 @@ def test_a_term_that_would_be_logged_nowhere_is_an_error():
             (term,) = super().terms(columns, spans, normaliser).values()
             return {"mine": term}
 
-    with pytest.raises(ValueError, match="Toy.terms returns 'mine', which Toy.names"):
+    with pytest.raises(ValueError, match="returns 'mine', which Toy"):
         Toy(VOCAB)(random_logits((*LABELS.shape, V), 0), LABELS)
 
 
