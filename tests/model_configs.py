@@ -53,9 +53,10 @@ def adapter_with(family: str, tokenizer_folder: str | None) -> PublishedAdapter:
     """The adapter of the twin with the tokenizer of that folder, without a model."""
     settings = model_settings(model_config(f"{family}_tiny"))
     assert settings.twin is not None
-    tokenizer = twin_tokenizer(family, tokenizer_folder)
+    spec = family_of(family)
+    tokenizer = twin_tokenizer(spec.twin_tokenizer, tokenizer_folder)
     return PublishedAdapter(
-        settings, family_of(family), tokenizer, twin_processor(settings, settings.twin, tokenizer)
+        settings, spec, tokenizer, twin_processor(settings, settings.twin, spec, tokenizer)
     )
 
 

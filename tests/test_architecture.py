@@ -8,7 +8,15 @@ from test_layers import MAY_IMPORT, imported, sources, unit
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
-BASE = {"ntil.errors", "ntil.escape", "ntil.io", "ntil.checksums", "ntil.locks", "ntil.settings", "ntil.checkout"}
+BASE = {
+    "ntil.errors",
+    "ntil.escape",
+    "ntil.io",
+    "ntil.checksums",
+    "ntil.locks",
+    "ntil.settings",
+    "ntil.checkout",
+}
 SCRIPTS = ("train", "evaluate", "predict")
 SHOWN = ("tasks", "data_prep", "experiments", *SCRIPTS)
 

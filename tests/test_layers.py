@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "ntil/losses": {"ntil.errors", "ntil.numbers"},
     "ntil/integrations": {"ntil.errors", "ntil.losses", "ntil.numbers"},
     "ntil/data": {*EVERYONE, "ntil.numbers", "ntil.metrics"},
-    "ntil/models": {*EVERYONE, "ntil.settings", "ntil.numbers", "ntil.data", "ntil.runs"},
+    "ntil/models": {*EVERYONE, "ntil.checkout", "ntil.settings", "ntil.numbers", "ntil.data", "ntil.runs"},
     "ntil/runs": {*EVERYONE, "ntil.checkout", "ntil.data"},
     "ntil/evaluation": {
         *EVERYONE,

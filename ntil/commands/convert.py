@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ntil.checkout import check_checkout
+from ntil.errors import UserError, did_you_mean
 
 TITLE = "a published checkpoint of Yi-VL or Baichuan2 into one that loads"
 DESCRIPTION = "Turn a published checkpoint of Yi-VL or Baichuan2 7B into one that loads without remote code."
@@ -32,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--family",
-        choices=("yivl", "baichuan2"),
+        metavar="FAMILY",
         help="refuse any other (default: what config.json says it is)",
     )
 
@@ -42,7 +43,13 @@ def run(options: argparse.Namespace) -> int:
     from transformers.utils import logging
 
     from ntil.models.convert import convert
+    from ntil.models.convert.recognise import convertible
 
+    if options.family is not None and options.family not in (known := convertible()):
+        near = did_you_mean(options.family, known)
+        raise UserError(
+            f"--family {options.family!r} has no layout of its own.{near} It is one of: {', '.join(known)}."
+        )
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     family = convert(options.source, options.out, options.family)

@@ -1,4 +1,4 @@
-"""The losses that are explained: cross-entropy and whatever number loss `ntil.losses` exports."""
+"""The losses that are explained: cross-entropy and every number loss that a module of `ntil.losses` defines."""
 
 import inspect
 import re
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ntil import losses
 from ntil.losses import CrossEntropy, LossParts, NumberLoss
+from ntil.losses.discover import number_losses
 from ntil.numbers import NumberVocab
 from ntil.numbers.spans import NumberFormat
 
@@ -51,14 +52,10 @@ def line_up(vocab: NumberVocab, has_point: bool, has_wide: bool) -> list[Contest
     """
     ce, about = CrossEntropy(), "how unexpected each token is; which wrong one it is plays no part"
     found = [Contestant(CE, about, ce.parts, ce.of_samples)]
-    names = [name for name in losses.__all__ if _is_number_loss(getattr(losses, name))]
-    for name in sorted(names, key=lambda name: (name != "NTIL", name != "EMD", name.lower())):
-        found += _variants(getattr(losses, name), vocab, has_point or name == "NTIL", has_wide)
+    every = number_losses()
+    for name in sorted(every, key=lambda name: (name != "NTIL", name != "EMD", name.lower())):
+        found += _variants(every[name], vocab, has_point or name == "NTIL", has_wide)
     return found
-
-
-def _is_number_loss(item: object) -> bool:
-    return inspect.isclass(item) and issubclass(item, NumberLoss) and item is not NumberLoss
 
 
 def _variants(
@@ -96,7 +93,7 @@ def _name(cls: type[NumberLoss]) -> tuple[str, str]:
     it does not, the class's name and the first line that describes it."""
     first = _first_line(sys.modules[cls.__module__])
     name, colon, about = first.partition(": ")
-    modules = [getattr(getattr(losses, other), "__module__", "") for other in losses.__all__]
+    modules = [other.__module__ for other in number_losses().values()]
     if colon and len(name) <= LONGEST_NAME and modules.count(cls.__module__) == 1:
         return name.replace("cross-entropy", "CE"), _ARXIV.sub("", about)
     return cls.__name__, _first_line(cls)

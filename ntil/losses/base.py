@@ -86,6 +86,8 @@ class NumberLoss(nn.Module):
         super().__init__()
         if number_format not in ("digits", "decimal"):
             raise ValueError(f"number_format must be 'digits' or 'decimal', not {number_format!r}.")
+        if not hasattr(self, "names"):
+            raise ValueError(f"{type(self).__name__} must say what its terms are called: names = ('…',).")
         if taken := TAKEN.intersection(self.names):
             raise ValueError(
                 f"{type(self).__name__} calls a term {' and '.join(sorted(map(repr, taken)))}, which logs and parts use for something else."
@@ -156,6 +158,11 @@ class NumberLoss(nn.Module):
         """The reduced loss, from what `terms` takes."""
         check_reduction(reduction)
         found = self.terms(columns, spans, normaliser)
+        if unnamed := [name for name in found if name not in self.names]:
+            raise ValueError(
+                f"{type(self).__name__}.terms returns {', '.join(map(repr, unnamed))}, which {type(self).__name__}.names "
+                f"{self.names} lacks: it would be trained on and logged nowhere."
+            )
         reduced = {
             name: self._reduced(term, spans, label_weights, reduction).to(columns[0].dtype)
             for name, term in found.items()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ntil.data.dataset import IGNORED
 from ntil.errors import SpellingError
+from ntil.models.family import Vision
 from ntil.models.tiny_processor import TinyProcessor
 
 
@@ -20,6 +21,7 @@ class Adapter(ABC):
     pad_token_id: int
     stop_ids: tuple[int, ...]  # any of them ends an answer; a model that writes well writes the first
     stop_text: str | None = None  # so does this text
+    vision: Vision | None = None  # the tower whose training `dry_run` counts
     before_answer: str = ""  # what stands between the prompt and the answer's first character
 
     @abstractmethod

@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from ntil.errors import UserError
-from ntil.models.convert.recognise import commands, recognise
-from ntil.models.families import Family, family_of
+from ntil.models.convert.recognise import commands
+from ntil.models.families import family_of
+from ntil.models.family import Family, check_model
 from ntil.models.published import PublishedAdapter
 from ntil.models.settings import ModelSettings
 from ntil.models.tuning import ADAPTER_CONFIG, load_adapters, quantization, tune
@@ -70,8 +71,7 @@ def _from_checkpoint(
     options: dict[str, Any] = {**where, "trust_remote_code": settings.trust_remote_code}
     try:
         _check_layout(settings, family, source, where)
-        model_class = family.load_class()
-        model, info = model_class.from_pretrained(
+        model, info = family.model_class.from_pretrained(
             source,
             dtype=dtype,
             attn_implementation=settings.attention,
@@ -105,7 +105,7 @@ def _check_layout(settings: ModelSettings, family: Family, source: str, where: d
     found = config.get("model_type")
     if found == family.model_type:
         return
-    if family.converted and recognise(config) == settings.family:
+    if family.layout is not None and family.layout.recognises(config):
         hub_id = settings.hub_id if source == settings.hub_id else None
         raise UserError(
             f"{source} has the published layout of {Path(settings.hub_id).name}, which transformers has no class for "
@@ -133,6 +133,7 @@ def _set_pixels(processor: Any, settings: ModelSettings) -> None:
 
 def _finish(model: PreTrainedModel, adapter: PublishedAdapter) -> tuple[PreTrainedModel, PublishedAdapter]:
     """Greedy decoding and nothing else: checkpoints bring sampling and repetition penalties of their own."""
+    check_model(model, adapter.family, adapter.family_name)
     model.generation_config = GenerationConfig(
         pad_token_id=adapter.pad_token_id, eos_token_id=list(adapter.stop_ids)
     )

@@ -10,6 +10,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from ntil.errors import UserError
 from ntil.models.adapters import Adapter, TinyAdapter
 from ntil.models.families import family_of
+from ntil.models.family import check_prompt
 from ntil.models.settings import ModelSettings
 from ntil.models.tiny import TinyConfig, TinyForConditionalGeneration
 from ntil.models.tiny_processor import TinyImageProcessor, TinyProcessor, character_tokenizer
@@ -34,7 +35,7 @@ def check_model(cfg: DictConfig) -> None:
 def model_settings(cfg: DictConfig) -> ModelSettings:
     """The settings of a published family, checked. UserError where something is wrong or unknown."""
     settings = load_settings(ModelSettings, cfg, "model")
-    family_of(settings.family)
+    check_prompt(settings, family_of(settings.family))
     return settings
 
 

@@ -18,14 +18,11 @@ from torch import Tensor
 from ntil.data.dataset import IGNORED, LIKE_TOKENS
 from ntil.errors import SpellingError, UserError
 from ntil.models.adapters import Adapter
-from ntil.models.families import Family
+from ntil.models.family import Family
 from ntil.models.pictures import pad_to_square
 from ntil.models.settings import ModelSettings
 
-TENSORS = {"input_ids", "pixel_values", "image_grid_thw", *LIKE_TOKENS}
-COORDINATE_MARKS = re.compile(
-    r"<\|box_(start|end)\|>|<loc[0-9]{4}>"
-)  # special tokens that answers are made of
+OURS = {"attention_mask", "labels"}  # of what a processor returns, made here and in `collate`
 
 
 class PublishedAdapter(Adapter):
@@ -34,7 +31,8 @@ class PublishedAdapter(Adapter):
     def __init__(
         self, settings: ModelSettings, family: Family, tokenizer: Any, processor: Any = None
     ) -> None:
-        self.name, self.family, self.tokenizer, self.processor = settings.name, family, tokenizer, processor
+        self.name, self.family_name, self.family = settings.name, settings.family, family
+        self.vision, self.tokenizer, self.processor = family.vision, tokenizer, processor
         self.prompt = prompt = settings.prompt
         known = tokenizer.get_vocab()
         self.stop_ids = tuple(known[token] for token in prompt.stop_tokens if token in known)
@@ -52,7 +50,7 @@ class PublishedAdapter(Adapter):
         self._before_ids = self._ids(self._before)
         special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
         special |= {processor.image_token} if processor is not None else set()
-        reserved = sorted(token for token in special if not COORDINATE_MARKS.fullmatch(token))
+        reserved = sorted(token for token in special if not re.fullmatch(family.answer_marks or "", token))
         self._reserved = re.compile("|".join(map(re.escape, reserved)) or "(?!)")
 
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]:
@@ -93,23 +91,28 @@ class PublishedAdapter(Adapter):
 
     def _encode_question(self, text: str, image: Image.Image | None) -> dict[str, Tensor]:
         if image is None:
-            if self.family.needs_picture:
+            if self.vision is not None and self.vision.needs_picture:
                 raise UserError(
                     f"model={self.name} answers questions about pictures only; this one has none."
                 )
             return {"input_ids": torch.tensor(self._ids(text))}
-        if self.processor is None:
+        if self.vision is None:
             raise UserError(f"model={self.name} reads text only, and this question has a picture.")
-        if self.family.square:
+        if self.vision.square:
             red, green, blue = (int(255 * mean) for mean in self.processor.image_processor.image_mean)
             image = pad_to_square(image, (red, green, blue))
         encoded = self.processor(images=[image], text=[text], return_tensors="pt", add_special_tokens=False)
-        row = {name: encoded[name] for name in TENSORS & set(encoded)}
+        row = {name: encoded[name] for name in encoded if name not in OURS}
         for name in ("input_ids", *LIKE_TOKENS):
             if name in row:
                 row[name] = row[name][0]
         if "image_grid_thw" not in row:  # one picture of the family's one size; else patches of any number
             row["pixel_values"] = row["pixel_values"][0]
+        if self.processor.image_token_id not in row["input_ids"]:
+            raise UserError(
+                f"model={self.name}: model.prompt.image ({self.prompt.image!r}) leaves no {self.processor.image_token} in the "
+                "prompt, so that the picture would not be seen."
+            )
         return row
 
     def _ids(self, text: str) -> list[int]:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from ntil.checkout import CONF
 from ntil.errors import UNEXPECTED, UserError
 from ntil.io import inside, read_json
 from ntil.models.adapters import Adapter
@@ -30,12 +31,9 @@ from ntil.models.settings import ModelSettings
 from ntil.models.tiny import TinyForConditionalGeneration
 from ntil.models.tuning import ADAPTER_CONFIG
 
-CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")  # other names are kernels on the hub
-TOWERS = {"clip_vision_model", "siglip_vision_model", "qwen2_vl", "qwen2_vl_text", "qwen2_vl_vision"}
-LARGEST_JSON = (
-    4 * 1024**2
-)  # bytes of one of the folder's files of settings; a sharded 70B model's index has 70 KB
+# Bytes of one of the folder's files of settings; a sharded 70B model's index has 70 KB.
+LARGEST_JSON = 4 * 1024**2
 LARGEST_TOKENIZER = 64 * 1024**2
 LARGEST_NUMBER = 10**9  # in config.json; rope_theta is some millions
 MOST_LAYERS = 1000  # experts and labels
@@ -128,12 +126,12 @@ def _check_sizes(settings: ModelSettings, where: Path) -> None:
 
 
 def _known_hub_ids() -> set[str]:
-    found = (OmegaConf.to_container(OmegaConf.load(path)) for path in CONF.glob("*.yaml"))
+    found = (OmegaConf.to_container(OmegaConf.load(path)) for path in (CONF / "model").glob("*.yaml"))
     return {str(node["hub_id"]) for node in found if isinstance(node, dict) and "hub_id" in node}
 
 
 def _model_class(family: str) -> Any:
-    return TinyForConditionalGeneration if family == "tiny" else family_of(family).load_class()
+    return TinyForConditionalGeneration if family == "tiny" else family_of(family).model_class
 
 
 def check_model_folder(folder: Path, model_class: Any, trusted: bool = False) -> None:
@@ -149,7 +147,7 @@ def check_model_folder(folder: Path, model_class: Any, trusted: bool = False) ->
     config = contents.get("config.json")
     if not isinstance(config, dict):
         raise UserError(f"{folder} holds no config.json with a model's settings.")
-    _check_config(config, folder / "config.json", model_class.config_class.model_type)
+    _check_config(config, folder / "config.json", model_class.config_class)
     for name in ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json"):
         for key, value in _leaves(contents.get(name), folder / name):
             _check_number(
@@ -179,10 +177,12 @@ def _content(path: Path, trusted: bool) -> Any:
     return content
 
 
-def _check_config(config: dict[str, Any], where: Path, model_type: str) -> None:
+def _check_config(config: dict[str, Any], where: Path, config_class: Any) -> None:
+    model_type = config_class.model_type
     if config.get("model_type") != model_type:
         raise UserError(f"{where}: model_type is {str(config.get('model_type'))[:80]!r}, not {model_type!r}.")
-    known = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *TOWERS, model_type}
+    parts = {node.get("model_type") for node in _nodes(config_class().to_dict(), where)}  # its usual towers
+    known = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *parts, model_type}
     for node in _nodes(config, where):
         kind = node.get("model_type")
         if kind is not None and (not isinstance(kind, str) or kind not in known):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from ntil.errors import UserError
-from ntil.models.families import Family
+from ntil.models.family import Family
 from ntil.models.settings import TuningSettings
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -35,7 +35,7 @@ def tune(model: PreTrainedModel, tuning: TuningSettings, family: Family) -> Any:
         model.activation_checkpointing_enable()
     if tuning.method == "full":
         if tuning.freeze_vision and family.vision is not None:
-            model.get_submodule(f"model.{family.vision}").requires_grad_(False)
+            model.get_submodule(f"model.{family.vision.tower}").requires_grad_(False)
         return model
     _check_targets(model, tuning)
     config = LoraConfig(
@@ -62,10 +62,10 @@ def target_pattern(tuning: TuningSettings, family: Family) -> str:
     language = rf".*\.({'|'.join(tuning.targets)})"
     if family.vision is None:
         return language
-    pattern = rf"(?!model\.{family.vision}\.){language}"
+    pattern = rf"(?!model\.{family.vision.tower}\.){language}"
     if not tuning.freeze_vision:
-        linears = "|".join(name.replace(".", r"\.") for name in family.vision_linears)
-        pattern = rf"({pattern}|model\.{family.vision}\..*\.({linears}))"
+        linears = "|".join(name.replace(".", r"\.") for name in family.vision.linears)
+        pattern = rf"({pattern}|model\.{family.vision.tower}\..*\.({linears}))"
     return pattern
 
 

@@ -1,68 +1,61 @@
 """Tokenizers of a few hundred tokens that treat digits as the published ones do, for twins.
 
-    Qwen, SmolLM2      byte-level, a digit a token
-    Llama-3            byte-level, 1 to 3 digits a token from the left: 2024 is 202 4, 007 one token
-    LLaMA-2, Baichuan  SentencePiece-like: `▁` before the first word or number of a text, then a digit a token
-    Yi, Gemma          the same without that `▁`
+    digits      byte-level, a digit a token                                                Qwen, SmolLM2
+    triples     byte-level, 1 to 3 digits a token from the left: 2024 is 202 4, 007 one    Llama 3
+    prefixed    SentencePiece-like: `▁` before a text's first word or number, then a
+                digit a token                                                              LLaMA 2, Baichuan
+    plain       the same without that `▁`                                                  Yi, Gemma
 
 Words are spelled character by character. Special tokens have their families' names.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from ntil.errors import UserError
+from ntil.errors import UserError, did_you_mean
 
-CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-QWEN_MARKS = [
-    *(f"<|{what}_{end}|>" for what in ("object_ref", "box", "quad", "vision") for end in ("start", "end")),
-    *("<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-]
-LLAMA3_MARKS = [
-    *("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-]
-
-# For each family: how it splits digits, its special tokens in order of id, and which of them begin, end and pad.
-_QWEN = ("digits", [*CHATML, *QWEN_MARKS], {"eos": "<|im_end|>", "pad": "<|endoftext|>"})
-_LLAMA2 = ["<unk>", "<s>", "</s>"]
-_YI = ["<unk>", "<|startoftext|>", "<|endoftext|>"]
-_YI_ROLES = {"unk": "<unk>", "bos": "<|startoftext|>", "eos": "<|endoftext|>", "pad": "<unk>"}
-FAMILIES: dict[str, tuple[str, list[str], dict[str, str]]] = {
-    "qwen2vl": _QWEN,
-    "qwen2_5": _QWEN,
-    "smollm2": ("digits", CHATML, {"bos": "<|im_start|>", "eos": "<|im_end|>", "pad": "<|im_end|>"}),
-    "llama3": (
-        "triples",
-        LLAMA3_MARKS,
-        {"bos": "<|begin_of_text|>", "eos": "<|eot_id|>", "pad": "<|end_of_text|>"},
-    ),
-    "llava15": (
-        "prefixed",
-        [*_LLAMA2, "<image>", "<pad>"],
-        {"unk": "<unk>", "bos": "<s>", "eos": "</s>", "pad": "<pad>"},
-    ),
-    "baichuan2": ("prefixed", _LLAMA2, {"unk": "<unk>", "bos": "<s>", "eos": "</s>", "pad": "<unk>"}),
-    "minicpm3": (
-        "prefixed",
-        [*_LLAMA2, "<|im_start|>", "<|im_end|>"],
-        {"unk": "<unk>", "bos": "<s>", "eos": "<|im_end|>", "pad": "<unk>"},
-    ),
-    "yi": ("plain", _YI, _YI_ROLES),
-    "yivl": ("plain", [*_YI, "<image_placeholder>"], _YI_ROLES),
-    "paligemma": (
-        "plain",
-        ["<pad>", "<eos>", "<bos>", "<unk>"],
-        {"unk": "<unk>", "bos": "<bos>", "eos": "<eos>", "pad": "<pad>"},
-    ),
-}
+KINDS = ("digits", "triples", "prefixed", "plain")  # the lines above, in this order
+CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # ids 0, 1, 2 of several families
 
 
-def twin_tokenizer(family: str, folder: str | None) -> PreTrainedTokenizerFast:
+@dataclass(frozen=True, kw_only=True)
+class TwinTokenizer:
+    """What a small tokenizer needs to be a family's.
+
+    Args:
+        kind: how it splits text: "digits", "triples", "prefixed" or "plain".
+        special: the family's special tokens, in the order of their ids. SentencePiece's begin with them.
+        roles: which of them begin, end, pad and stand for what cannot be spelled: "bos", "eos", "pad", "unk". "eos" there must be.
+        named: attributes of the tokenizer that hold a token, such as {"image_token": "<image>"}.
+    """
+
+    kind: str
+    special: Sequence[str]
+    roles: Mapping[str, str]
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(
+                f"a twin's tokenizer is of the kind {', '.join(KINDS)}, not {self.kind!r}.{did_you_mean(self.kind, KINDS)}"
+            )
+        if "eos" not in self.roles:
+            raise UserError("a twin's tokenizer needs roles={'eos': …}: the token that ends a text.")
+        needed = [*self.roles.values(), *self.named.values()]
+        needed += ["<unk>"] if self.kind in ("prefixed", "plain") else []
+        if lost := [token for token in needed if token not in self.special]:
+            raise UserError(
+                f"a twin's tokenizer has no special token {', '.join(lost)}: name it in `special`."
+            )
+
+
+def twin_tokenizer(spec: TwinTokenizer, folder: str | None) -> PreTrainedTokenizerFast:
     """The tokenizer of `folder` (its tokenizer.json), else a small one with the family's digits and special tokens."""
-    kind, special, roles = FAMILIES[family]
     if folder is not None:
         path = Path(folder) / "tokenizer.json"
         if not path.is_file():
@@ -71,14 +64,17 @@ def twin_tokenizer(family: str, folder: str | None) -> PreTrainedTokenizerFast:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the only type that `tokenizers` raises
             raise UserError(f"{path} is not a tokenizer: {error}.") from None
+    elif spec.kind in ("digits", "triples"):
+        tokenizer = _byte_level(spec.kind)
     else:
-        tokenizer = _byte_level(kind) if kind in ("digits", "triples") else _sentence_piece(kind, special)
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
-    image = {"image_token": "<image>"} if "<image>" in special else {}
+        tokenizer = _sentence_piece(spec.kind, spec.special)
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in spec.special]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        **{f"{role}_token": token for role, token in roles.items()},
-        extra_special_tokens=image,
+        **{f"{role}_token": token for role, token in spec.roles.items()},
+        extra_special_tokens=dict(spec.named),
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
@@ -100,7 +96,7 @@ def _byte_level(kind: str) -> Tokenizer:
     return tokenizer
 
 
-def _sentence_piece(kind: str, special: list[str]) -> Tokenizer:
+def _sentence_piece(kind: str, special: Sequence[str]) -> Tokenizer:
     """Every printable ASCII character a token, other characters by their bytes; spaces are `▁`."""
     entries = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *map(chr, range(33, 127))]
     tokenizer = Tokenizer(

@@ -27,6 +27,7 @@ from ntil.data.dataset import IGNORED, EncodedDataset
 from ntil.data.example import read_examples
 from ntil.data.task import Task
 from ntil.models import Adapter, logit_width
+from ntil.models.family import Vision
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
 
@@ -61,7 +62,8 @@ def fitting_report(model: Any, adapter: Adapter, task: Task, data: Path, cfg: Di
     longest_answer = max(int((row["labels"] != IGNORED).sum()) for row in rows)
     tokens = Tokens(sum(lengths) / len(lengths), max(lengths), longest_answer)
     tuning = cfg.model.get("tuning")
-    memory = memory_estimate(model, settings, tokens, bool(tuning and tuning.gradient_checkpointing))
+    checkpointing = bool(tuning and tuning.gradient_checkpointing)
+    memory = memory_estimate(model, settings, tokens, checkpointing, adapter.vision)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
     sizes = ", ".join(f"{name} {size / GIGABYTE:.2f}" for name, size in memory.items())
@@ -81,7 +83,7 @@ def fitting_report(model: Any, adapter: Adapter, task: Task, data: Path, cfg: Di
 
 
 def memory_estimate(
-    model: Any, settings: TrainerSettings, tokens: Tokens, checkpointing: bool
+    model: Any, settings: TrainerSettings, tokens: Tokens, checkpointing: bool, vision: Vision | None = None
 ) -> dict[str, float]:
     """Bytes by purpose; see the module's docstring for the formula."""
     gradients = float(sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad))
@@ -93,7 +95,7 @@ def memory_estimate(
         text.intermediate_size,
         settings.batch_size * tokens.longest,
     )
-    stacks = [decoder, *_trained_vision(model, settings.batch_size)]
+    stacks = [decoder, *_trained_vision(model, vision, settings.batch_size)]
     small_weights = next(model.parameters()).element_size() < 4
     logits = settings.batch_size * (tokens.answer + 1) * logit_width(model)
     return {
@@ -115,19 +117,16 @@ def _activations(shape: Shape, bytes_written: int, small_weights: bool, checkpoi
     return float(layer + (2 if small_weights else 4) * shape.positions * shape.hidden * shape.layers)
 
 
-def _trained_vision(model: Any, batch_size: int) -> list[Shape]:
-    """The vision tower, where any of it is trained; a picture of any size counts as 2,560 patches (640 visual tokens)."""
-    towers = [m for name, m in model.named_modules() if name.endswith(("model.visual", "model.vision_tower"))]
-    shapes = []
-    for tower in towers:
-        config = getattr(tower, "config", None)  # `tiny` has a tower without one, too small to count
-        if config is not None and any(p.requires_grad for p in tower.parameters()):
-            hidden = getattr(config, "embed_dim", config.hidden_size)
-            feed_forward = getattr(config, "intermediate_size", None) or hidden * config.mlp_ratio
-            side = getattr(config, "image_size", None)
-            patches = (side // config.patch_size) ** 2 if side else 2560
-            shapes.append(Shape(config.num_hidden_layers, hidden, feed_forward, batch_size * patches))
-    return shapes
+def _trained_vision(model: Any, vision: Vision | None, batch_size: int) -> list[Shape]:
+    """The vision tower, where any of it is trained."""
+    if vision is None:  # `tiny` has a tower too small to count
+        return []
+    ends = f"model.{vision.tower}"
+    tower = next(module for name, module in model.named_modules() if name.endswith(ends))
+    if not any(p.requires_grad for p in tower.parameters()):
+        return []
+    layers, hidden, feed_forward, patches = vision.shape(tower.config)
+    return [Shape(layers, hidden, feed_forward, batch_size * patches)]
 
 
 def marked(adapter: Adapter, row: dict[str, Tensor]) -> str:

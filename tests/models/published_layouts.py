@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ntil.io import write_json
+from ntil.models.families import family_of
 from ntil.models.twin_tokenizers import twin_tokenizer
 
 SIDE, PATCH = 56, 14
@@ -170,7 +171,7 @@ def write_tokenizer(folder: Path, family: str, real: Path | None) -> int:
             shutil.copy(real / name, folder / name)
             (folder / name).chmod(0o644)
         return {"baichuan2": 125_696, "yi": 64_000}[family]
-    tokenizer = twin_tokenizer(family, None)
+    tokenizer = twin_tokenizer(family_of(family).twin_tokenizer, None)
     tokenizer.save_pretrained(folder)
     return len(tokenizer)
 

@@ -53,7 +53,8 @@ def test_lora_trains_adapters_of_the_language_model_only(family: str) -> None:
     model, adapter = tuned(family, LORA, FROZEN)
     names = trained_names(model)
     assert names
-    vision = FAMILIES[family].vision
+    seeing = FAMILIES[family].vision
+    vision = seeing and seeing.tower
     for name in names:
         assert ".lora_" in name
         assert vision is None or f".{vision}." not in name
@@ -69,10 +70,12 @@ def test_lora_trains_adapters_of_the_language_model_only(family: str) -> None:
     ["qwen2vl", *(pytest.param(f, marks=pytest.mark.slow) for f in ("llava15", "paligemma", "yivl"))],
 )
 def test_the_vision_tower_can_be_trained_too(family: str) -> None:
-    vision = f".{FAMILIES[family].vision}."
+    spec = FAMILIES[family].vision
+    assert spec is not None
+    vision = f".{spec.tower}."
     lora, _ = tuned(family, LORA, "model.tuning.freeze_vision=false")
     seen = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in trained_names(lora) if vision in name}
-    assert seen == {name.rsplit(".", 1)[-1] for name in FAMILIES[family].vision_linears}
+    assert seen == {name.rsplit(".", 1)[-1] for name in spec.linears}
     frozen, _ = tuned(family, FROZEN)
     assert not any(vision in name for name in trained_names(frozen))
     assert any("language_model" in name for name in trained_names(frozen))

@@ -38,7 +38,7 @@ def logits(model: Any, inputs: dict[str, Any], **options: Any) -> torch.Tensor:
 @EVERY
 def test_it_is_the_familys_own_class_at_toy_width(family: str) -> None:
     model, _ = twin(family)
-    assert type(model).__name__ == FAMILIES[family].model_class
+    assert type(model) is FAMILIES[family].model_class
     assert model.config.model_type == FAMILIES[family].model_type
     assert model.num_parameters() < 1_000_000
 

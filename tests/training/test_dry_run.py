@@ -41,9 +41,9 @@ def test_a_frozen_vision_tower_is_not_counted_as_trained() -> None:
     shares = []
     for frozen in ("true", "false"):
         cfg = composed("model=llava15_tiny", f"model.tuning.freeze_vision={frozen}")
-        model, _ = load_model(cfg.model)
+        model, adapter = load_model(cfg.model)
         settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
-        shares.append(memory_estimate(model, settings, Tokens(50, 60, 6), False))
+        shares.append(memory_estimate(model, settings, Tokens(50, 60, 6), False, adapter.vision))
     weights = sum(p.numel() for p in twin("llava15")[0].parameters()) * 4
     assert shares[0]["weights"] == shares[1]["weights"] == weights
     assert shares[1]["gradients"] == weights

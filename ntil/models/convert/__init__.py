@@ -1,4 +1,4 @@
-"""From the layouts in which Yi-VL and Baichuan2 were published to ones that transformers reads without remote code."""
+"""From the layouts in which some families were published to ones that transformers reads without remote code."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from rich.progress import (
 
 from ntil.errors import UserError
 from ntil.io import atomic_folder
-from ntil.models.convert import baichuan2, yivl
 from ntil.models.convert.plan import Conversion, Source, check
-from ntil.models.convert.recognise import read_config, recognise
+from ntil.models.convert.recognise import convertible, read_config, recognise
 from ntil.models.convert.shards import ShardWriter, stored, weight_files
+from ntil.models.families import FAMILIES
 
 __all__ = ["convert", "recognise"]
 
@@ -27,7 +27,6 @@ WRONG_SIZES = (
     *(StrictDataclassError, ValueError, TypeError, KeyError),
     *(AttributeError, ArithmeticError, RuntimeError),
 )
-PLANS = {"baichuan2": baichuan2.plan, "yivl": yivl.plan}
 
 
 def convert(source: Path, out: Path, family: str | None = None) -> str:
@@ -52,8 +51,8 @@ def _family(source: Path, published: dict[str, Any], wanted: str | None) -> str:
     found = recognise(published)
     if found is None:
         raise UserError(
-            f"{source} has model_type {published.get('model_type')!r} and no mm_vision_tower: it is in neither Yi-VL's nor "
-            "Baichuan2's published layout. Other families, and what was converted already, load as they are."
+            f"{source} has model_type {published.get('model_type')!r}: it is in none of the published layouts "
+            f"({', '.join(convertible().values())}). Other families, and what was converted already, load as they are."
         )
     if wanted not in (None, found):
         raise UserError(f"{source} has the published layout of {found}, not of {wanted}.")
@@ -61,8 +60,11 @@ def _family(source: Path, published: dict[str, Any], wanted: str | None) -> str:
 
 
 def _plan(source: Path, published: dict[str, Any], family: str) -> Conversion:
+    layout = FAMILIES[family].layout
+    assert layout is not None
     try:
-        return PLANS[family](source, published)
+        plan: Conversion = layout.plan(source, published)
+        return plan
     except WRONG_SIZES as error:
         raise UserError(
             f"no model of {family} can be built from the configuration in {source}: {type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from ntil.errors import UserError
 from ntil.io import read_json
+from ntil.models.families import FAMILIES
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -16,13 +17,17 @@ def read_config(file: Path) -> dict[str, Any]:
     return found
 
 
+def convertible() -> dict[str, str]:
+    """The families that were published in a layout of their own, and what the publisher calls the model."""
+    return {name: family.layout.name for name, family in FAMILIES.items() if family.layout is not None}
+
+
 def recognise(published: dict[str, Any]) -> str | None:
     """The family whose published layout this is; None for a layout that needs no conversion."""
-    if "mm_vision_tower" in published:
-        return "yivl"
-    if published.get("model_type") == "baichuan":
-        return "baichuan2"
-    return None
+    layouts = ((name, FAMILIES[name].layout) for name in convertible())
+    return next(
+        (name for name, layout in layouts if layout is not None and layout.recognises(published)), None
+    )
 
 
 def commands(source: str, name: str, hub_id: str | None = None) -> str:

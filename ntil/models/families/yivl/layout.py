@@ -7,7 +7,7 @@
 The tower's folder decides, as in the published code, which loads it from there; a copy of the tower that the main files may
 hold (`model.vision_tower.…`) is left out.
 The published code cuts the prompt at `<image_placeholder>` and needs no token for it. Here it is one: where the tokenizer
-lacks it, it gets the first free id. That may lie beyond the embedding's rows, which stay as published (see ntil/models/yivl.py).
+lacks it, it gets the first free id. That may lie beyond the embedding's rows, which stay as published (see model.py).
 
 Assumed, since no published files were at hand: the keys of config.json are those that the published code reads.
 """
@@ -24,7 +24,7 @@ from ntil.io import inside
 from ntil.models.convert.plan import Conversion, Source, llama_config, renamed, shapes_of
 from ntil.models.convert.recognise import read_config
 from ntil.models.convert.tokenizer import check_vocabulary, published_tokenizer
-from ntil.models.yivl import YiVLConfig, YiVLForConditionalGeneration
+from ntil.models.families.yivl.model import YiVLConfig, YiVLForConditionalGeneration
 
 IMAGE_TOKEN = "<image_placeholder>"
 PROJECTOR = "mlp2x_gelu_Norm"

@@ -1,0 +1,31 @@
+"""Baichuan2 7B: a Llama, published in a layout and with a head of its own."""
+
+from typing import Any
+
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from ntil.models.families.baichuan2.layout import plan
+from ntil.models.family import Family, PublishedLayout
+from ntil.models.settings import TwinSettings
+from ntil.models.twin_sizes import text_sizes
+from ntil.models.twin_tokenizers import TwinTokenizer
+
+
+def twin_config(sizes: TwinSettings, tokenizer: PreTrainedTokenizerFast, _: Any) -> LlamaConfig:
+    return LlamaConfig(**text_sizes(sizes, tokenizer))
+
+
+FAMILY = Family(
+    model_class=LlamaForCausalLM,
+    twin_tokenizer=TwinTokenizer(
+        kind="prefixed",
+        special=["<unk>", "<s>", "</s>"],
+        roles={"unk": "<unk>", "bos": "<s>", "eos": "</s>", "pad": "<unk>"},
+    ),
+    twin_config=twin_config,
+    layout=PublishedLayout(
+        name="Baichuan2 7B",
+        recognises=lambda published: published.get("model_type") == "baichuan",
+        plan=plan,
+    ),
+)
