@@ -3,6 +3,9 @@
 python evaluate.py run=outputs/runs/clock-tiny-ntil-seed0
 """
 
+import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
+
+# isort: split
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf

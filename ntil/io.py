@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ntil.errors import UserError
+from ntil.errors import LONGEST_NAME, UserError, refusal
 
 try:
     import fcntl
@@ -23,18 +23,8 @@ except ImportError:  # Windows: temporaries of dead processes stay
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part"  # what names of temporaries end in
-LONGEST_NAME = 255  # bytes, on all usual file systems
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_ADVICE = {
-    errno.ENOSPC: "Make room on the disk; the same command goes on.",
-    errno.EDQUOT: "Make room in your quota; the same command goes on.",
-    errno.EROFS: "The file system is read-only; name another folder.",
-    errno.EACCES: "Change its permissions, or name another folder.",
-    errno.EPERM: "Change its permissions, or name another folder.",
-    errno.ENAMETOOLONG: f"A name has {LONGEST_NAME} bytes at most, which é, 時 and the like take 2 to 4 of each.",
-    errno.ENOTDIR: "A part of this path is a file where a folder should be.",
-}
 _swept: set[Path] = set()
 
 
@@ -77,8 +67,7 @@ def writing(path: Path, codes: Sequence[int | None] | None = None) -> Iterator[N
     except OSError as error:
         if codes is not None and error.errno not in codes:
             raise
-        advice = _ADVICE.get(error.errno or 0, "")
-        raise UserError(f"cannot write {path}: {error.strerror or error}. {advice}".rstrip()) from None
+        raise UserError(f"cannot write {refusal(error, path)}") from None
 
 
 def _temporary(path: Path) -> tuple[int, Path]:

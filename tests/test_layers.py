@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io"}
 MAY_IMPORT = {
     "ntil/escape.py": set(),
-    "ntil/errors.py": {"ntil.escape"},
+    "ntil/startup.py": set(),
+    "ntil/errors.py": {"ntil.escape", "ntil.startup"},
     "ntil/io.py": {"ntil.errors"},
     "ntil/locks.py": set(),
     "ntil/settings.py": {"ntil.errors"},
@@ -51,6 +52,7 @@ MAY_IMPORT = {
 }
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
 CORE = (
+    "startup.py",
     "escape.py",
     "errors.py",
     "numbers",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ntil.errors import UserError
-from ntil.io import inside, read_json, read_jsonl
+from ntil.io import inside, read_json, read_jsonl, reading
 
 RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
 
@@ -65,11 +65,16 @@ class Example:
 def read_manifest(root: str | Path) -> dict[str, Any]:
     """The manifest of a finished data set; its absence is the user's to mend."""
     path = Path(root) / MANIFEST
-    if not path.exists():
+    with reading(path):  # a name too long, a folder without permission
+        there = path.exists()
+    if not there:
         raise UserError(
             f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
         )
-    manifest: dict[str, Any] = read_json(path)
+    manifest = read_json(path)
+    counts = manifest.get("counts") if isinstance(manifest, dict) else None
+    if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
+        raise UserError(f"{path} is no manifest: it has no counts of records by split. Build {root} anew.")
     return manifest
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Tra
 
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
+from ntil.data.replaced import ReplacedLog
 from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
@@ -73,6 +74,7 @@ def fit(
         task,
         adapter,
         cache=settings.cache_examples,
+        replaced=ReplacedLog(run.folder),
     )
     check_batch_size(settings, len(train), data)
     validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
