@@ -11,10 +11,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 import data_prep
+from ntil.data.example import read_manifest
 from ntil.evaluation import evaluate
-from ntil.evaluation.trained import load_trained
+from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import write_json
+from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process
+from ntil.runs.run import check_same_data
 
 OWN = (
     "limit",
@@ -28,7 +31,7 @@ OWN = (
 def main(cfg: DictConfig) -> None:
     prepare_process(cfg.threads)
     trained = load_trained(cfg.run)
-    data = Path(cfg.data_folder) if cfg.data_folder else _own_data(trained.config)
+    data = Path(cfg.data_folder) if cfg.data_folder else own_data(trained)
     changes = {name: cfg[name] for name in ("splits", *OWN) if cfg[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
@@ -44,8 +47,12 @@ def main(cfg: DictConfig) -> None:
     print(f"written to {folder}")
 
 
-def _own_data(config: DictConfig) -> Path:
-    return data_prep.ensure(OmegaConf.to_container(config.data, resolve=True), config.paths.data)
+def own_data(trained: Trained) -> Path:
+    """The set that the run was made with; UserError where its records are others now."""
+    config = trained.config
+    data = data_prep.ensure(OmegaConf.to_container(config.data, resolve=True), config.paths.data)
+    check_same_data(trained.folder, Run(trained.folder).data, {"folder": str(data), **read_manifest(data)})
+    return data
 
 
 if __name__ == "__main__":

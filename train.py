@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel, set_seed
 
 import data_prep
+from ntil.checksums import damage
 from ntil.data.example import read_manifest
 from ntil.data.task import Task
 from ntil.evaluation import evaluate, is_scored_like
@@ -23,7 +24,7 @@ from ntil.models import Adapter, load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process, remove_empty_output, typed_overrides
-from ntil.training import check_before_training, check_settings, fit, fitting_report
+from ntil.training import check_before_training, check_settings, count_skipped, fit, fitting_report
 
 
 @command("train")
@@ -37,7 +38,7 @@ def main(cfg: DictConfig) -> None:
             remove_empty_output()
         return
     run = Run.open(cfg, typed_overrides())
-    if run.is_complete and is_scored_like(run, cfg.evaluation):
+    if run.is_complete and is_scored_like(run, cfg.evaluation) and not damage(run.folder / "model"):
         print(f"{run.folder} is complete; delete the folder to run it again.")
         return
     print(f"run {run.folder}")
@@ -50,7 +51,9 @@ def main(cfg: DictConfig) -> None:
     run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
     metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)
-    run.complete(metrics)
+    if skipped := count_skipped(run.folder / "train.jsonl"):
+        metrics["skipped_steps"] = skipped
+    run.complete(metrics, cfg.trainer.keep_when_complete)
 
 
 def build(cfg: DictConfig) -> tuple[Task, PreTrainedModel, Adapter]:

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from experiments.presets import PlannedRun
+from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import atomic_folder, read_json, write_json, write_text
 from ntil.runs.provenance import _git
 from ntil.runs.run import COMPLETE, FREE_KEYS
-from ntil.runs.stored import RECORDS_HASH, read_stored_config, stored_data
+from ntil.runs.stored import read_stored_config, stored_data
 
 NAMES = ("name", "experiment_name", "choices")
 NOT_COPIED = ("checkpoints", "view.html", "wandb")

@@ -6,6 +6,7 @@ Whatever is wrong with a file (missing, unreadable, not JSON, nested without end
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -24,7 +25,7 @@ except ImportError:  # Windows: temporaries of dead processes stay
 
 PART = ".part"  # what names of temporaries end in
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _swept: set[Path] = set()
 
 
@@ -44,7 +45,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         handle, temporary = _temporary(path)
     try:
         with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            with writing(path, _OF_WRITING):  # another error inside the block is not the disk's
+            with writing(path, OF_WRITING):  # another error inside the block is not the disk's
                 yield file
             with writing(path):
                 file.flush()
@@ -103,6 +104,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with writing(path):
             yield temporary
             temporary.rename(path)
+            to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if handle is not None:
@@ -140,6 +142,17 @@ def lock(handle: int, wait: bool = False) -> bool:
     return True
 
 
+def to_disk(path: Path) -> None:
+    """Bring a file, or the list of a folder's files, to the disk; what a file system cannot do is left."""
+    with writing(path):
+        handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -153,6 +166,12 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def finite_or_named(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN and no infinity: such values become null, and "not_finite" names them."""
+    bad = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+    return {**row, **dict.fromkeys(bad), "not_finite": bad} if bad else row
 
 
 @contextmanager

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io"}
+EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io", "ntil.checksums"}
 MAY_IMPORT = {
     "ntil/escape.py": set(),
     "ntil/startup.py": set(),
     "ntil/errors.py": {"ntil.escape", "ntil.startup"},
     "ntil/io.py": {"ntil.errors"},
+    "ntil/checksums.py": {"ntil.errors", "ntil.io"},
     "ntil/locks.py": set(),
     "ntil/settings.py": {"ntil.errors"},
     "ntil/explain": {*EVERYONE, "ntil.numbers", "ntil.losses"},

@@ -16,6 +16,7 @@ from ntil.errors import UserError
 from ntil.io import inside
 
 IGNORED = -100
+ROW = "_row"  # which row of the data set an example is; no model is given it
 LIKE_TOKENS = ("token_type_ids", "mm_token_type_ids")  # tensors of some families with an entry for each token
 
 
@@ -72,6 +73,7 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
             return self._cache[index]
         example, image = self._readable(index)
         encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
+        encoded[ROW] = torch.tensor(index)
         if self._cache is not None:
             self._cache[index] = encoded
         return encoded
@@ -123,7 +125,7 @@ def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:
         tensors = [row[name] for row in rows]
         if name in LIKE_TOKENS:
             batch[name] = left_pad(tensors, 0)
-        elif "image_grid_thw" in rows[0]:
+        elif "image_grid_thw" in rows[0] and name != ROW:
             batch[name] = torch.cat(tensors)
         else:
             batch[name] = torch.stack(tensors)

@@ -13,13 +13,15 @@ A data set is a folder:
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ntil.errors import UserError
-from ntil.io import inside, read_json, read_jsonl, reading
+from ntil.io import inside, read_json, read_jsonl, reading, sha256
 
 RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
+RECORDS_HASH = "records_sha256"  # in the manifest
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class Example:
 
 
 def read_manifest(root: str | Path) -> dict[str, Any]:
-    """The manifest of a finished data set; its absence is the user's to mend."""
+    """The manifest of a finished data set, whose records are those that it speaks of.
+
+    UserError where there is none, or the records have changed since they were written; names both hashes.
+    """
     path = Path(root) / MANIFEST
     with reading(path):  # a name too long, a folder without permission
         there = path.exists()
@@ -71,11 +76,36 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
         )
-    manifest = read_json(path)
+    manifest: dict[str, Any] = read_json(path)
     counts = manifest.get("counts") if isinstance(manifest, dict) else None
     if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
-        raise UserError(f"{path} is no manifest: it has no counts of records by split. Build {root} anew.")
+        raise UserError(
+            f"{path} is no manifest of a data set: it counts no records by split. Build the set anew."
+        )
+    _check_records(Path(root), manifest.get(RECORDS_HASH))
     return manifest
+
+
+def _check_records(root: Path, wanted: Any) -> None:
+    """A set made by hand, whose manifest names no hash, is taken as it is."""
+    records = root / RECORDS
+    if not wanted or not records.exists():  # reading the records says that they are missing
+        return
+    with reading(records):
+        state = records.stat()
+        found = _hash_of(records.absolute(), state.st_size, state.st_mtime_ns, state.st_ino)
+    if found != wanted:
+        raise UserError(
+            f"{records} has changed since it was written: {MANIFEST} says {str(wanted)[:64]}, its content has {found}. Put "
+            f"the file back, or delete {root} and build the set anew."
+        )
+
+
+@lru_cache(maxsize=64)
+def _hash_of(path: Path, size: int, modified: int, inode: int) -> str:
+    """sha256 of a file's content, computed once for each state that it is in."""
+    del size, modified, inode
+    return sha256(path)
 
 
 def read_examples(root: str | Path, split: str, limit: int | None = None) -> list[Example]:

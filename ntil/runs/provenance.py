@@ -4,6 +4,7 @@ import datetime
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,64 @@ PACKAGES = (
 ROOT = Path(__file__).resolve().parents[2]  # the checkout; outside one, git says nothing
 
 
-def provenance(seed: int, data: dict[str, Any], parameters: int, earlier_starts: list[str]) -> dict[str, Any]:
-    """The content of provenance.json; `earlier_starts` are the start times of the attempts that this one resumes."""
+# What an attempt at a run is made with, and what may change its digits.
+ATTEMPT = ("commit", "dirty", "command", "python", "packages", "host", "device", "threads")
+DECISIVE = ("commit", "dirty", "python", "packages", "device", "threads")
+
+
+def provenance(
+    seed: int, data: dict[str, Any], parameters: int, earlier: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The content of provenance.json: what this attempt is made with, and in "attempts" all of them, oldest first.
+
+    earlier: the attempts that this one resumes.
+    """
+    now = _now()
+    start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        **now,
+        "seed": seed,
+        "data": data,
+        "parameters": parameters,
+        "starts": [*(str(attempt.get("start")) for attempt in earlier), start],
+        "attempts": [*earlier, {"start": start, **now}],
+    }
+
+
+def attempts(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The attempts that a provenance.json tells of; of those before the last, earlier versions kept the start alone."""
+    kept = said.get("attempts")
+    if isinstance(kept, list) and all(isinstance(attempt, dict) for attempt in kept):
+        return kept
+    starts = said.get("starts")
+    if not isinstance(starts, list) or not starts:
+        return []
+    last = {"start": starts[-1], **{key: said[key] for key in ATTEMPT if key in said}}
+    return [*({"start": start} for start in starts[:-1]), last]
+
+
+def changed_since(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """ "threads: 1 → 2", … for what may change a run's digits and is another than at the start before."""
+    changes = []
+    for key in DECISIVE:
+        if key not in earlier or earlier[key] == now[key]:
+            continue
+        if isinstance(earlier[key], dict) and isinstance(now[key], dict):
+            changes += [
+                f"{name}: {earlier[key].get(name)} → {now[key].get(name)}"
+                for name in sorted(earlier[key].keys() | now[key].keys())
+                if earlier[key].get(name) != now[key].get(name)
+            ]
+        else:
+            changes.append(f"{key}: {earlier[key]} → {now[key]}")
+    return changes
+
+
+def _now() -> dict[str, Any]:
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "command": sys.argv,
-        "seed": seed,
-        "starts": [*earlier_starts, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")],
-        "data": data,
-        "parameters": parameters,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "host": {"name": platform.node(), "system": platform.platform(), "machine": platform.machine()},

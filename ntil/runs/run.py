@@ -21,14 +21,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
-from ntil.io import read_json, write_json, write_text
-from ntil.runs.provenance import provenance
+from ntil.io import read_json, write_json, write_text, writing
+from ntil.runs.provenance import attempts, changed_since, provenance
 
 ROOT_CONF = Path(__file__).resolve().parents[2] / "conf"
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
+FREE_SETTINGS = ("trainer.keep_when_complete",)
+NEWER = {"trainer.on_divergence": "stop"}  # settings that runs of earlier versions lack, and what they did
 EVALUATION = "evaluation"  # what may change without training again
 RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")
 LONGEST_NAME = (
@@ -52,15 +55,19 @@ class Run:
         for key in ("experiment_name", "name"):
             check_folder_name(key, str(cfg[key]))
         run = cls(Path(str(cfg.paths.outputs)) / str(cfg.experiment_name) / str(cfg.name))
-        run.folder.mkdir(parents=True, exist_ok=True)
+        with writing(run.folder):
+            run.folder.mkdir(parents=True, exist_ok=True)
         try:
             run._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
                 f"{run.folder} is being trained by another process; wait for it, or stop it."
             ) from None
+        except OSError as error:
+            raise UserError(f"cannot write {run.folder}: {error.strerror or error}.") from None
         config = OmegaConf.to_container(cfg, resolve=True)
         if run.has_results:
+            run._refuse_unknown()
             run._refuse_changes(config)
         else:  # nothing trained yet, so nothing is lost by starting over with these settings
             write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
@@ -99,29 +106,50 @@ class Run:
 
     @property
     def has_results(self) -> bool:
-        """Whether there is a configuration with something trained under it."""
-        trained = (
-            self.is_complete or (self.folder / "model").exists() or any(self.folder.glob("checkpoints/*"))
-        )
-        return self.config_path.exists() and trained
+        """Whether something has been trained here."""
+        return self.is_complete or (self.folder / "model").exists() or any(self.folder.glob("checkpoints/*"))
 
     @property
     def is_complete(self) -> bool:
         return (self.folder / COMPLETE).exists()
 
     def record_provenance(self, cfg: DictConfig, data: Mapping[str, Any], parameters: int) -> None:
-        """Write provenance.json; `data` describes the data set (folder, hash of its records, counts)."""
-        path = self.folder / "provenance.json"
-        starts = read_json(path)["starts"] if path.exists() else []
-        write_json(
-            path, provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier_starts=starts)
-        )
+        """Write provenance.json; `data` describes the data set (folder, hash of its records, counts).
 
-    def complete(self, metrics: Mapping[str, Any]) -> None:
-        """Write metrics.json and then the completion marker."""
+        A run that is resumed must have the records that it began with (UserError); where its code, packages, threads or
+        device are others than at the start before, that is said.
+        """
+        earlier = self._provenance() if self.has_results else {}
+        if earlier:
+            check_same_data(self.folder, earlier.get("data"), data)
+        now = provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier=attempts(earlier))
+        if changes := changed_since(earlier, now):
+            print(
+                f"{self.folder} goes on with what it was not begun with, so digits may differ from those of a run in one go:\n"
+                + "\n".join(f"  {change}" for change in changes)
+            )
+        write_json(self.folder / "provenance.json", now)
+
+    def _provenance(self) -> dict[str, Any]:
+        path = self.folder / "provenance.json"
+        said = read_json(path) if path.exists() else {}
+        if not isinstance(said, dict):
+            raise UserError(
+                f"{path} is no record of how the run was made; delete the run's folder to train again."
+            )
+        return said
+
+    def complete(self, metrics: Mapping[str, Any], keep_checkpoints: bool = True) -> None:
+        """Write metrics.json and then the completion marker; checkpoints are of no more use then."""
         write_json(self.folder / "metrics.json", metrics)
         write_text(self.folder / COMPLETE, "")
+        if not keep_checkpoints:
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         self.close()
+
+    def reopen(self) -> None:
+        """Take the completion marker away: something has to be made again."""
+        (self.folder / COMPLETE).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -142,7 +170,7 @@ class Run:
                 f"{self.folder} can't be scored with other settings: it has neither model/ nor a checkpoint any more. "
                 "Give this run a name of its own (name=…), or delete that folder to train again."
             )
-        (self.folder / COMPLETE).unlink(missing_ok=True)  # first: what follows may be interrupted
+        self.reopen()  # first: what follows may be interrupted
         print(
             f"{self.folder} is kept as it was trained; what it is scored with changes:\n" + "\n".join(changed)
         )
@@ -164,6 +192,14 @@ class Run:
         folder.mkdir(parents=True)
         return folder
 
+    def _refuse_unknown(self) -> None:
+        if not self.config_path.exists():
+            self.close()
+            raise UserError(
+                f"{self.folder} holds something trained and no config.yaml, so nobody knows with which settings. Put that "
+                "file back, give this run a name of its own (name=…), or delete that folder."
+            )
+
     def _refuse_changes(self, config: Any) -> None:
         changes = self._changes(config)
         if any(key != EVALUATION for key, _ in changes):
@@ -180,8 +216,23 @@ class Run:
         assert isinstance(stored, dict)
         changed = [(key.split(".")[0], key, old, new) for key, old, new in differences(stored, config)]
         return [
-            (top, f"  {key}: {old!r} → {new!r}") for top, key, old, new in changed if top not in FREE_KEYS
+            (top, f"  {key}: {old!r} → {new!r}")
+            for top, key, old, new in changed
+            if top not in FREE_KEYS
+            and key not in FREE_SETTINGS
+            and not (old is None and key in NEWER and new == NEWER[key])
         ]
+
+
+def check_same_data(folder: Path, begun_with: Any, now: Mapping[str, Any]) -> None:
+    """UserError where the records of a run's data set, as its provenance.json names them, are others now."""
+    before = begun_with.get(RECORDS_HASH) if isinstance(begun_with, Mapping) else None
+    if before and before != now.get(RECORDS_HASH):
+        raise UserError(
+            f"the data of {folder} has changed: it was made with records of the hash {str(before)[:64]}, and those in "
+            f"{now.get('folder')} have {str(now.get(RECORDS_HASH))[:64]}. Put the earlier set back (paths.data=…), or give "
+            "this run a name of its own (name=…)."
+        )
 
 
 def check_folder_name(key: str, name: str) -> None:

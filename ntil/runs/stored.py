@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from omegaconf._utils import get_yaml_loader  # what wrote the file; it reads 1e-3 as a number
 
-from ntil.data.example import read_manifest
+from ntil.data.example import RECORDS_HASH, read_manifest
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, UserError, did_you_mean
 from ntil.io import read_json, read_text
@@ -26,7 +26,6 @@ from ntil.io import read_json, read_text
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 256 * 1024  # bytes of a file; train.py writes about 3,000
 DEEPEST = 50  # levels of nesting
-RECORDS_HASH = "records_sha256"  # of a manifest
 VALUES_DEEPEST = 8  # of a task's setting
 
 

@@ -1,7 +1,6 @@
-"""The log file of a run, and markers that tell a whole checkpoint from a torn one."""
+"""The log file of a run, its stopwatch, and the marker that tells a whole checkpoint from a torn one."""
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ntil.io import read_json, read_jsonl, write_json, write_jsonl, write_text
+from ntil.checksums import seal
+from ntil.io import finite_or_named, read_json, read_jsonl, write_json, write_jsonl, write_text, writing
+from ntil.training.resume import WHOLE
 
-WHOLE = "WHOLE"  # written into a checkpoint's folder after everything else
 # What the Trainer adds to its last log line; timings live in metrics.json.
 _DROPPED = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
 
@@ -38,19 +38,23 @@ class JsonLinesLog(TrainerCallback):
         row = {k: v for k, v in (logs or {}).items() if k not in _DROPPED and not k.startswith("epoch")}
         row = {f"val/{k[5:]}" if k.startswith("eval_") else k: v for k, v in row.items()}
         if row and state.is_world_process_zero:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **_finite(row)}) + "\n")
+            self.write(state.global_step, row)
+
+    def write(self, step: int, row: dict[str, Any]) -> None:
+        """One line; UserError where the disk is full."""
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **finite_or_named(row)}) + "\n")
 
 
 class CheckpointMarker(TrainerCallback):
-    """Marks a checkpoint as whole once all its files are written."""
+    """Marks a checkpoint as whole once all its files are on the disk, with their sums."""
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero:
             assert args.output_dir is not None
-            write_text(Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / WHOLE, "")
+            seal(Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", WHOLE)
 
 
 class Stopwatch(TrainerCallback):
@@ -74,18 +78,6 @@ class Stopwatch(TrainerCallback):
             write_json(self.path, {"train_seconds": seconds, "steps": state.global_step})
 
     on_train_end = on_save
-
-
-def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end."""
-    whole = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{WHOLE}")]
-    return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: such values become null, and "not_finite" names them."""
-    bad = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
-    return {**row, **dict.fromkeys(bad), "not_finite": bad} if bad else row
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

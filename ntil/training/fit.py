@@ -1,14 +1,20 @@
 """Train a model on a task's data with a loss, resuming where the run was broken off."""
 
 import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 
+from ntil.checksums import damage, seal
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
 from ntil.data.replaced import ReplacedLog
@@ -16,19 +22,25 @@ from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
-from ntil.io import atomic_folder, write_json, write_jsonl
+from ntil.io import OF_WRITING, atomic_folder, write_json, write_jsonl, writing
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Adapter, check_model
 from ntil.runs import Run
 from ntil.settings import load_settings
-from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch, last_whole_checkpoint
+from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch
 from ntil.training.checks import check_batch_size
+from ntil.training.divergence import DivergenceWatch
 from ntil.training.progress import TrainingProgress
+from ntil.training.resume import last_whole_checkpoint, step_of
 from ntil.training.settings import TrainerSettings
 from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
 
-MODEL = "model"
+MODEL, CHECKPOINTS = "model", "checkpoints"
+# What torch and safetensors say where a checkpoint could not be written; neither raises an OSError.
+_UNWRITTEN = re.compile(
+    r"os error (5|27|28|122)|No space left|PytorchStreamWriter failed|unexpected pos|enforce fail"
+)
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -50,17 +62,18 @@ def fit(
     cfg: DictConfig,
     run: Run,
 ) -> None:
-    """Train `model` in place and save it to the run's model/; does nothing where that is there already.
+    """Train `model` in place and save it to the run's model/; does nothing where that is there, and undamaged.
 
     cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation.batch_size`, `cfg.seed` and `cfg.logger` are used.
     """
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
+    checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
+    clear_damaged_model(run, checkpoint)
     if (run.folder / MODEL).exists():
         load_weights(model, run.folder / MODEL)
         _to_device(model)
         return
-    checkpoint = last_whole_checkpoint(run.folder / "checkpoints")
-    reached = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+    reached = step_of(checkpoint) if checkpoint else 0
     if reached >= settings.max_steps:  # stopped between the last step and here, or there is no step
         if checkpoint:
             load_weights(model, checkpoint)
@@ -95,17 +108,26 @@ def fit(
 
     log = JsonLinesLog(run.folder / "train.jsonl")
     log.rewind(reached)
+    watch = DivergenceWatch(
+        [example.id for example in train.examples],
+        log,
+        run.folder / CHECKPOINTS,
+        settings.on_divergence,
+        scaled=settings.precision == "fp16",
+    )
+    progress = TrainingProgress(task.headline)
     callbacks: list[TrainerCallback] = [
         log,
+        watch,  # before the marker: weights that are not finite make no checkpoint
         CheckpointMarker(),
         Stopwatch(run.folder / "timing.json"),
-        TrainingProgress(task.headline),
+        progress,
     ]
     wandb = start_wandb(cfg, run)
     trainer = NumberTrainer(
         model=model,
         args=settings.training_arguments(
-            run.folder / "checkpoints",
+            run.folder / CHECKPOINTS,
             cfg.seed,
             cpu=not torch.cuda.is_available(),
             wandb=wandb,
@@ -117,21 +139,58 @@ def fit(
         callbacks=callbacks,
         number_loss=loss,
         validate=validate,
+        watch=watch,
     )
     for shown_twice in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_twice)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    try:
+        with writing_checkpoints(run.folder / CHECKPOINTS):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        progress.stop()
     # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     save_model(model, adapter, run.folder / MODEL)
 
 
+def clear_damaged_model(run: Run, checkpoint: Path | None) -> None:
+    """Take away a model/ that is not what was written, so that `checkpoint` makes it anew; UserError where there is none."""
+    reason = damage(run.folder / MODEL)
+    if not reason:
+        return
+    if checkpoint is None:
+        raise UserError(
+            f"{run.folder / MODEL} is damaged: {reason}. There is no checkpoint to make it from again; delete {run.folder} "
+            "to train again."
+        )
+    print(f"{run.folder / MODEL} is damaged: {reason}. It is made again from {checkpoint}.")
+    run.reopen()
+    shutil.rmtree(run.folder / MODEL)
+
+
+@contextmanager
+def writing_checkpoints(folder: Path) -> Iterator[None]:
+    """What keeps the Trainer from writing its files becomes a UserError."""
+    try:
+        with writing(folder, OF_WRITING):
+            yield
+    except (RuntimeError, SafetensorError) as error:
+        if not _UNWRITTEN.search(str(error)):
+            raise
+        free = shutil.disk_usage(folder).free
+        raise UserError(
+            f"cannot write a checkpoint to {folder}: {str(error).splitlines()[0]} ({free:,} bytes are free on that disk). Make "
+            "room; the same command goes on."
+        ) from None
+
+
 def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
     """Weights (safetensors) and processor, complete or not there at all."""
-    with atomic_folder(folder) as temporary:
+    with writing_checkpoints(folder.parent), atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
         adapter.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+        seal(temporary)
 
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:

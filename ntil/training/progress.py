@@ -69,5 +69,9 @@ class TrainingProgress(TrainerCallback):
             self._console.print(f"step {state.global_step}/{state.max_steps}  {text}  {speed:.2f} steps/s")
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back; also after an error."""
         if self._bar is not None:
             self._bar.stop()

@@ -27,6 +27,8 @@ class TrainerSettings:
     save_steps: int = at_least(1)  # steps between checkpoints
     keep_checkpoints: int = at_least(2)  # the last good one survives while the next is written
     cache_examples: bool  # keep encoded examples in memory
+    on_divergence: str = one_of("stop", "skip")  # a step whose loss or gradient is not finite
+    keep_when_complete: bool  # the checkpoints of a run that is complete; else they are removed
     train_examples: int | None = at_least(1)  # use the first so many of the training split; null for all
     loader_workers: int = at_least(0)
     threads: int | None = at_least(

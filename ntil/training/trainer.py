@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import Trainer, TrainerControl
 
+from ntil.data.dataset import ROW
 from ntil.integrations import NumberLossMixin
 from ntil.losses import LossParts
+from ntil.training.divergence import DivergenceWatch
 
 
 class NumberTrainer(NumberLossMixin, Trainer):
@@ -16,27 +18,55 @@ class NumberTrainer(NumberLossMixin, Trainer):
 
     Only the last `logits_to_keep` positions of each (left-padded) row go through the vocabulary projection.
     validate: a function of no arguments that returns metrics by name; called in place of a loss on an eval set.
+    watch: told each micro-batch's rows and loss; one of the callbacks.
     """
 
-    def __init__(self, *args: Any, validate: Callable[[], dict[str, Any]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        validate: Callable[[], dict[str, Any]],
+        watch: DivergenceWatch | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.validate = validate
+        self.validate, self.watch = validate, watch
         self._sums: dict[str, Tensor] = {}
         self._batches = 0
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
+        """The micro-batch's loss; what is not finite counts as 0 in the logged mean, which leaves such steps out."""
+        loss: Tensor = super().training_step(model, inputs, *args, **kwargs)
+        if self.watch is None:
+            return loss
+        self.watch.saw(inputs[ROW], loss)
+        return torch.where(loss.isfinite(), loss, 0) if self.watch.action == "skip" else loss
 
     def on_parts(self, parts: LossParts) -> None:
         """Sums up the parts for the next log line."""
         self._batches += 1
         for name, term in parts.terms.items():
             value = term.detach()
+            if self.watch is not None and self.watch.action == "skip":
+                value = torch.where(value.isfinite(), value, 0)
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the means of the loss's parts since the last log, each under its own name."""
         if "loss" in logs and self._batches:
             logs |= {name: float(total) / self._batches for name, total in self._sums.items()}
+            logs = self._without_skipped(logs)
             self._sums, self._batches = {}, 0
         super().log(logs, start_time)
+
+    def _without_skipped(self, logs: dict[str, float]) -> dict[str, float]:
+        """The means over the steps that were not left out."""
+        if self.watch is None or not self.watch.skipped_since_log:
+            return logs
+        skipped, self.watch.skipped_since_log = self.watch.skipped_since_log, 0
+        steps = self._batches / self.args.gradient_accumulation_steps
+        share = steps / (steps - skipped) if steps > skipped else float("nan")
+        means = ("loss", *self._sums)
+        return {name: value * share if name in means else value for name, value in logs.items()}
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Validation by generation, in place of a loss over an evaluation set."""

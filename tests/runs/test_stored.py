@@ -242,9 +242,9 @@ def test_the_data_must_be_what_the_run_was_made_with(tmp_path: Path) -> None:
     run, data = tmp_path / "run", tmp_path / "data"
     made = {"data": {"folder": str(data), "records_sha256": "ab" * 32}}
     write_json(run / "provenance.json", made)
-    write_json(data / "manifest.json", {"records_sha256": "ab" * 32})
+    write_json(data / "manifest.json", {"counts": {}, "records_sha256": "ab" * 32})
     assert stored_data(run) == data
-    write_json(data / "manifest.json", {"records_sha256": "cd" * 32})
+    write_json(data / "manifest.json", {"counts": {}, "records_sha256": "cd" * 32})
     with pytest.raises(UserError, match=f"{'cd' * 32}.*{'ab' * 32}"):
         stored_data(run)
     with pytest.raises(UserError, match="holds no finished data set"):

@@ -13,14 +13,21 @@ from pathlib import Path
 import pytest
 import torch
 from fixtures import REPOSITORY, SMALL, in_folder, losses, run
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from experiments.folder import read_run
 from ntil.io import read_json, read_jsonl, sha256, write_json
-from ntil.training.callbacks import WHOLE, JsonLinesLog, last_whole_checkpoint
+from ntil.training.callbacks import JsonLinesLog
+from ntil.training.resume import WHOLE, last_whole_checkpoint
 
-STEPS = [*SMALL, "trainer.max_steps=6", "trainer.save_steps=2", "trainer.keep_checkpoints=3"]
+STEPS = [
+    *SMALL,
+    "trainer.max_steps=6",
+    "trainer.save_steps=2",
+    "trainer.keep_checkpoints=3",
+    "trainer.keep_when_complete=true",
+]
 WEIGHTS = "model/model.safetensors"
 
 
@@ -189,10 +196,22 @@ def test_a_logged_nan_survives_a_resume(tmp_path: Path) -> None:
 def test_the_newest_whole_checkpoint_is_found_by_number(tmp_path: Path) -> None:
     for step in (9, 10, 100):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / WHOLE).write_text("")
+        for name in ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            (tmp_path / f"checkpoint-{step}" / name).write_text("{}")
+        save_file({"a": torch.zeros(1)}, tmp_path / f"checkpoint-{step}" / "model.safetensors")
+        (tmp_path / f"checkpoint-{step}" / WHOLE).write_text("")  # as earlier versions left it
     (tmp_path / "checkpoint-1000").mkdir()
     assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-100"
     assert last_whole_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_the_last_checkpoint_is_the_model(uninterrupted: Path) -> None:
+    first, last = (
+        load_file(uninterrupted / folder / "model.safetensors")
+        for folder in ("checkpoints/checkpoint-6", "model")
+    )
+    assert first.keys() == last.keys()
+    assert all(torch.equal(first[name], last[name]) for name in first)
 
 
 def test_every_whole_checkpoint_is_marked_and_old_ones_go(uninterrupted: Path) -> None:
