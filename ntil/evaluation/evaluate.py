@@ -28,6 +28,8 @@ from ntil.io import read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
+LONGEST_TIME = 1e12  # seconds
+
 
 class Scored(NamedTuple):
     """Predictions (the rows of predictions.jsonl), the same as items, and their metrics."""
@@ -211,8 +213,7 @@ def evaluate(
             draw_predictions(task, data, asked[split], rows, folder / f"predictions_{split}.png", report)
     replaced = replaced_records(folder)
     timing = {"evaluate_seconds": time.perf_counter() - start}
-    if (folder / "timing.json").exists():
-        timing |= _timing(folder / "timing.json")
+    timing |= _timing(folder / "timing.json", report)
     return {
         "schema": 1,
         "task": task.name,
@@ -226,10 +227,20 @@ def evaluate(
     }
 
 
-def _timing(path: Path) -> dict[str, Any]:
-    timing = read_json(path)
-    if not isinstance(timing, dict):
-        raise UserError(f"{path} holds no times of a training. Delete it: nothing but the times is lost.")
+def _timing(path: Path, report: Callable[[str], None]) -> dict[str, float]:
+    """The seconds of the training; where they cannot be read, they are missed and nothing else."""
+    if not path.exists():
+        return {}
+    try:
+        timing = read_json(path)
+    except UserError as error:
+        report(f"warning: {error} The times of the training are left out.")
+        return {}
+    if not isinstance(timing, dict) or not all(
+        isinstance(value, int | float) and abs(value) < LONGEST_TIME for value in timing.values()
+    ):
+        report(f"warning: {path} holds no times of a training; they are left out.")
+        return {}
     return timing
 
 

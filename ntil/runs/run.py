@@ -101,7 +101,15 @@ class Run:
     @property
     def data(self) -> dict[str, Any]:
         """What provenance.json says of the data set: its folder, hash of records, counts by split."""
-        data: dict[str, Any] = read_json(self.folder / "provenance.json")["data"]
+        data = self._provenance().get("data")
+        if (
+            not isinstance(data, dict)
+            or not isinstance(data.get("folder"), str)
+            or not isinstance(data.get("counts"), dict)
+        ):
+            raise UserError(
+                f"{self.folder / 'provenance.json'} names no data set (data.folder, data.counts)."
+            )
         return data
 
     @property
