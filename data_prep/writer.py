@@ -10,6 +10,7 @@ No two records share an id, and none writes over another's picture: a plan that 
 import hashlib
 import json
 import os
+import reprlib
 import shutil
 import time
 from collections import Counter
@@ -109,7 +110,7 @@ def _differences(old: Any, new: Any, where: str = "") -> list[str]:
             for key in keys
             for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
         ]
-    return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
+    return [] if old == new else [f"{where[:80]} was {reprlib.repr(old)} and is now {reprlib.repr(new)}"]
 
 
 def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None, title: str) -> None:
