@@ -3,6 +3,9 @@
 python evaluate.py run=outputs/runs/clock-tiny-ntil-seed0
 """
 
+import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
+
+# isort: split
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -48,7 +51,7 @@ def main(cfg: DictConfig) -> None:
         folder = folder / file_name("-".join(["evaluation", *(settings.splits or ()), *extra]), LONGEST_NAME)
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "metrics.json", metrics, not_finite=True)
     print(f"written to {folder}")
 
 

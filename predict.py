@@ -4,6 +4,9 @@ python predict.py run=outputs/runs/clock-tiny-ntil-seed0 input=photo.png
 python predict.py run=outputs/runs/arithmetic-tiny-ntil-seed0 query=12+34=
 """
 
+import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
+
+# isort: split
 import sys
 from pathlib import Path
 

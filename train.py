@@ -6,6 +6,9 @@ python train.py model=llava15 trainer.dry_run=true           what would be train
 python train.py --help                                       all choices
 """
 
+import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
+
+# isort: split
 from pathlib import Path
 
 from hydra.utils import instantiate

@@ -9,13 +9,12 @@ No two records share an id, and none writes over another's picture: a plan that 
 
 import hashlib
 import json
-import multiprocessing
 import os
+import reprlib
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,10 +26,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data_prep.accounts import Apart, Skipped, commonest
 from data_prep.contact_sheet import contact_sheet
+from data_prep.processes import in_processes
 from data_prep.sources import shown
 from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
-from ntil.errors import UserError
-from ntil.io import inside, sha256, write_json, write_jsonl
+from ntil.errors import UserError, refusal
+from ntil.io import inside, sha256, write_json, write_jsonl, writing
 from ntil.locks import held
 
 CHUNK = 64  # jobs handed to a worker at a time
@@ -62,7 +62,8 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
     Runs that ask for the same folder at the same time wait for each other, and only the first builds.
     """
     out = Path(out).absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out):
         if is_up_to_date(out, header):
             return out
@@ -73,11 +74,17 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
         partial_folder = out.parent / f".{out.name}.partial"
         if partial_folder.exists():
             shutil.rmtree(partial_folder)  # we hold the lock: its builder is dead
-        partial_folder.mkdir()
-        _fill(partial_folder, plan, header, workers, title=out.name)
-        if out.exists():
-            out.rmdir()
-        os.replace(partial_folder, out)
+        try:
+            with writing(out):
+                partial_folder.mkdir()
+            _fill(partial_folder, plan, header, workers, title=out.name)
+            with writing(out):
+                if out.exists():
+                    out.rmdir()
+                os.replace(partial_folder, out)
+        except BaseException:
+            shutil.rmtree(partial_folder, ignore_errors=True)  # a full disk has its room again
+            raise
     return out
 
 
@@ -103,7 +110,7 @@ def _differences(old: Any, new: Any, where: str = "") -> list[str]:
             for key in keys
             for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
         ]
-    return [] if old == new else [f"{where} was {old!r} and is now {new!r}"]
+    return [] if old == new else [f"{where[:80]} was {reprlib.repr(old)} and is now {reprlib.repr(new)}"]
 
 
 def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None, title: str) -> None:
@@ -155,15 +162,8 @@ def _results(folder: Path, plan: Plan, workers: int | None) -> Iterator[Result]:
         for chunk in chunks:
             yield from work(chunk)
         return
-    # spawn: forked workers would inherit the locks and threads of whatever is training around us.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(wanted, len(chunks)), mp_context=context) as pool:
-        try:
-            for results in pool.map(work, chunks):
-                yield from results
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    for results in in_processes(work, chunks, min(wanted, len(chunks))):
+        yield from results
 
 
 def _cores() -> int:
@@ -192,6 +192,8 @@ def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Resu
             f"the record {made.example.id!r} would write {made.example.image}, of which another record makes a folder or "
             "a file; give their sources names that differ."
         ) from None
+    except OSError as error:  # a full disk
+        raise UserError(f"cannot write {refusal(error, path)}") from None
     return made.example, hashlib.sha256(made.image).hexdigest()
 
 

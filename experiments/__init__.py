@@ -8,3 +8,5 @@ python -m experiments.overview              results/ → results/overview.md and
 python -m experiments.report                results/ → results/index.html
 python -m experiments.check                 are tables, overview and page what results/ gives?
 """
+
+import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)

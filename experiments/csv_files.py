@@ -132,10 +132,12 @@ def _rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
                 return [], [*faults, f"lacks the columns {', '.join(missing)}"]
             if len(set(heads)) < len(heads):
                 return [], [*faults, "has a column twice"]
+            if torn := [column for column in heads if _is_torn(column)]:
+                faults.append(f"has columns whose names are no UTF-8 text: {', '.join(map(repr, torn))}")
         elif len(cells) != len(heads):
             faults.append(f"has {len(cells)} cells instead of {len(heads)} in line {line}")
         else:
-            row = dict(zip(heads, cells, strict=True))
+            row = {column: cell for column, cell in zip(heads, cells, strict=True) if not _is_torn(column)}
             if fault := form.fault(row) or _torn(row):
                 faults.append(f"has a bad line {line}: {fault}")
             else:
@@ -146,8 +148,12 @@ def _rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
 
 
 def _torn(row: Row) -> str:
-    torn = [column for column, cell in row.items() if any("\ud800" <= letter <= "\udfff" for letter in cell)]
+    torn = [column for column, cell in row.items() if _is_torn(cell)]
     return f"{torn[0]} is no UTF-8 text" if torn else ""
+
+
+def _is_torn(text: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _text(path: Path) -> tuple[str, list[str]]:

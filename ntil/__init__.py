@@ -4,6 +4,9 @@ vocab = ntil.NumberVocab.from_tokenizer(tokenizer, vocab_size=model.config.vocab
 loss = ntil.WithCrossEntropy(ntil.NTIL(vocab))
 """
 
+from ntil import startup  # noqa: F401  (before torch: Ctrl-C is quiet from here on)
+
+# isort: split
 from ntil import integrations
 from ntil.losses import EMD, NTIL, CrossEntropy, LossParts, NumberLoss, WithCrossEntropy
 from ntil.numbers import NumberVocab

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ntil.errors import UserError
+from ntil.errors import LONGEST_NAME, UserError, refusal
 
 try:
     import fcntl
@@ -24,18 +24,8 @@ except ImportError:  # Windows: temporaries of dead processes stay
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part"  # what names of temporaries end in
-LONGEST_NAME = 255  # bytes, on all usual file systems
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_ADVICE = {
-    errno.ENOSPC: "Make room on the disk; the same command goes on.",
-    errno.EDQUOT: "Make room in your quota; the same command goes on.",
-    errno.EROFS: "The file system is read-only; name another folder.",
-    errno.EACCES: "Change its permissions, or name another folder.",
-    errno.EPERM: "Change its permissions, or name another folder.",
-    errno.ENAMETOOLONG: f"A name has {LONGEST_NAME} bytes at most, which é, 時 and the like take 2 to 4 of each.",
-    errno.ENOTDIR: "A part of this path is a file where a folder should be.",
-}
 _swept: set[Path] = set()
 
 
@@ -78,8 +68,7 @@ def writing(path: Path, codes: Sequence[int | None] | None = None) -> Iterator[N
     except OSError as error:
         if codes is not None and error.errno not in codes:
             raise
-        advice = _ADVICE.get(error.errno or 0, "")
-        raise UserError(f"cannot write {path}: {error.strerror or error}. {advice}".rstrip()) from None
+        raise UserError(f"cannot write {refusal(error, path)}") from None
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
@@ -175,8 +164,9 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: str | Path, value: Any, not_finite: bool = False) -> None:
+    """not_finite: numbers may be NaN, Infinity or -Infinity, which Python's json reads again and JSON does not know."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=not_finite) + "\n")
 
 
 def finite_or_named(row: dict[str, Any]) -> dict[str, Any]:
@@ -225,12 +215,12 @@ def _parse(text: str, where: str) -> Any:
     return value
 
 
-def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write one JSON object a line; returns how many."""
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]], not_finite: bool = False) -> int:
+    """Write one JSON object a line; returns how many. not_finite: as for `write_json`."""
     count = 0
     with atomic_open(path) as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=not_finite) + "\n")
             count += 1
     return count
 

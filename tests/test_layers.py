@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io", "ntil.checksums"}
 MAY_IMPORT = {
     "ntil/escape.py": set(),
-    "ntil/errors.py": {"ntil.escape"},
+    "ntil/startup.py": set(),
+    "ntil/errors.py": {"ntil.escape", "ntil.startup"},
     "ntil/io.py": {"ntil.errors"},
     "ntil/checksums.py": {"ntil.errors", "ntil.io"},
     "ntil/locks.py": set(),
@@ -59,6 +60,7 @@ MAY_IMPORT = {
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
 CORE = (
     "checkout.py",
+    "startup.py",
     "escape.py",
     "errors.py",
     "numbers",

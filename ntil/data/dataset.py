@@ -1,5 +1,6 @@
 """Records → encoded examples → left-padded batches."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,26 +28,41 @@ class Encoder(Protocol):
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]: ...
 
 
+class PictureError(UserError):
+    """A record's picture cannot be read: it is named with its record, and the other records go on."""
+
+
 def picture_of(example: Example, root: Path) -> Image.Image | None:
-    """A record's picture, None where it has none; UserError with the record and the file where it cannot be read."""
+    """A record's picture, None where it has none; PictureError with the record and the file where it cannot be read."""
     if example.image is None:
         return None
     try:
         return open_image(inside(root, example.image))
     except UserError as error:
-        raise UserError(f"record {example.id!r}: {error}") from None
+        raise PictureError(f"record {example.id!r}: {error}") from None
 
 
 class EncodedDataset(Dataset[dict[str, Tensor]]):
     """Examples as model inputs with labels on the answer only.
 
-    cache: keep what was encoded in memory, for small pictures; later epochs then cost nothing.
+    A record whose picture cannot be read is replaced by the next one whose picture can, so that a training that meets it
+    goes on, and a resumed one meets the same. UserError where there is none.
+
+    cache: keep what was encoded in memory, for small pictures; later epochs then cost nothing. replaced: told of each
+    such record and why, as often as it is met, in whichever process loads it.
     """
 
     def __init__(
-        self, examples: list[Example], root: Path, task: Task, encoder: Encoder, cache: bool = False
+        self,
+        examples: list[Example],
+        root: Path,
+        task: Task,
+        encoder: Encoder,
+        cache: bool = False,
+        replaced: Callable[[Example, str], None] = lambda example, reason: None,
     ) -> None:
         self.examples, self.root, self.task, self.encoder = examples, root, task, encoder
+        self.replaced = replaced
         self._cache: dict[int, dict[str, Tensor]] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -55,13 +71,24 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if self._cache is not None and index in self._cache:
             return self._cache[index]
-        example = self.examples[index]
-        image = picture_of(example, self.root)
+        example, image = self._readable(index)
         encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
         encoded[ROW] = torch.tensor(index)
         if self._cache is not None:
             self._cache[index] = encoded
         return encoded
+
+    def _readable(self, index: int) -> tuple[Example, Image.Image | None]:
+        """The example at `index`, or the next whose picture can be read, and its picture."""
+        first: PictureError | None = None
+        for step in range(len(self)):
+            example = self.examples[(index + step) % len(self)]
+            try:
+                return example, picture_of(example, self.root)
+            except PictureError as error:
+                self.replaced(example, str(error))
+                first = first or error
+        raise UserError(f"none of the {len(self)} pictures can be read, such as {first}")
 
 
 def collate(rows: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Any]:

@@ -70,12 +70,15 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
     UserError where there is none, or the records have changed since they were written; names both hashes.
     """
     path = Path(root) / MANIFEST
-    if not path.exists():
+    with reading(path):  # a name too long, a folder without permission
+        there = path.exists()
+    if not there:
         raise UserError(
             f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
         )
     manifest: dict[str, Any] = read_json(path)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("counts"), dict):
+    counts = manifest.get("counts") if isinstance(manifest, dict) else None
+    if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
         raise UserError(
             f"{path} is no manifest of a data set: it counts no records by split. Build the set anew."
         )

@@ -13,8 +13,9 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from ntil.data.contract import check_contract
-from ntil.data.dataset import picture_of
+from ntil.data.dataset import PictureError, picture_of
 from ntil.data.example import Example, read_examples, read_manifest
+from ntil.data.replaced import replaced_records
 from ntil.data.task import Item, Task, aggregate
 from ntil.errors import SpellingError, UserError
 from ntil.evaluation.baselines import baselines, ceiling
@@ -26,6 +27,8 @@ from ntil.evaluation.splits import splits_to_score
 from ntil.io import file_name, read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
+
+LONGEST_TIME = 1e12  # seconds
 
 
 class Scored(NamedTuple):
@@ -97,9 +100,9 @@ def _question(adapter: Adapter, task: Task, data: Path, example: Example) -> Que
     prompt = task.prompt(example)
     try:
         adapter.question_ids(prompt)
-    except SpellingError as error:
+        return Question(prompt, picture_of(example, data))
+    except (SpellingError, PictureError) as error:
         return str(error)
-    return Question(prompt, picture_of(example, data))
 
 
 def true_answers(
@@ -122,6 +125,18 @@ def true_answers(
         return adapter.decode(torch.tensor(ids[: task.max_new_tokens]))
 
     return ceiling(task, examples, written)
+
+
+def cut_answers(adapter: Adapter, task: Task, examples: Sequence[Example]) -> int:
+    """How many true answers are longer than `task.max_new_tokens`, their end included."""
+
+    def length(text: str) -> int:
+        try:
+            return len(adapter.answer_ids(text))
+        except SpellingError:
+            return 0
+
+    return sum(length(task.answer(example)) > task.max_new_tokens for example in examples)
 
 
 def evaluate(
@@ -173,25 +188,37 @@ def evaluate(
                 "true": true_answers(adapter, task, examples, settings.constrained),
             },
             "unanswered": len(unanswered),
+            **(
+                {"unanswered_first": f"{unanswered[0]['id']}: {unanswered[0]['unanswered']}"}
+                if unanswered
+                else {}
+            ),
         }
         report(f"{split} ({len(examples)}): {summary(task, scored.metrics)}")
         for name, metrics in splits[split]["baselines"].items():
             report(f"  a {name} answer: {summary(task, metrics)}")
         if unanswered:
-            first = unanswered[0]
             report(
-                f"  {len(unanswered)} of {len(examples)} could not be asked and count as wrong; {first['id']}: "
-                f"{first['unanswered']}"
+                f"  {len(unanswered)} of {len(examples)} could not be asked and count as wrong; "
+                f"{splits[split]['unanswered_first']}"
             )
-    write_jsonl(folder / "predictions.jsonl", [row for rows in predicted.values() for row in rows])
+        if cut := cut_answers(adapter, task, examples):
+            report(
+                f"  warning: task.max_new_tokens={task.max_new_tokens} cuts {cut} of {len(examples)} true answers, which "
+                "cannot be written whole; the model was trained for shorter ones"
+            )
+    rows = [row for rows in predicted.values() for row in rows]
+    write_jsonl(
+        folder / "predictions.jsonl", rows, not_finite=True
+    )  # a score that is not finite is shown as such
     if settings.pictures:  # after the predictions, so that no drawing can cost them
         for split, rows in predicted.items():
             draw_predictions(
                 task, data, asked[split], rows, folder / f"predictions_{file_name(split)}.png", report
             )
+    replaced = replaced_records(folder)
     timing = {"evaluate_seconds": time.perf_counter() - start}
-    if (folder / "timing.json").exists():
-        timing |= read_json(folder / "timing.json")
+    timing |= _timing(folder / "timing.json", report)
     return {
         "schema": 1,
         "task": task.name,
@@ -200,8 +227,26 @@ def evaluate(
         "parameters": model.num_parameters(),
         "metrics": {name: metric.to_dict() for name, metric in task.metrics.items()},
         "splits": splits,
+        **({"training_records_replaced": replaced} if replaced else {}),
         "timing": timing,
     }
+
+
+def _timing(path: Path, report: Callable[[str], None]) -> dict[str, float]:
+    """The seconds of the training; where they cannot be read, they are missed and nothing else."""
+    if not path.exists():
+        return {}
+    try:
+        timing = read_json(path)
+    except UserError as error:
+        report(f"warning: {error} The times of the training are left out.")
+        return {}
+    if not isinstance(timing, dict) or not all(
+        isinstance(value, int | float) and abs(value) < LONGEST_TIME for value in timing.values()
+    ):
+        report(f"warning: {path} holds no times of a training; they are left out.")
+        return {}
+    return timing
 
 
 def by_group(task: Task, items: list[Item]) -> dict[str, dict[str, Any]]:

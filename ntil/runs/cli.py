@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from ntil.errors import UserError, at_a_terminal, complain, did_you_mean
+from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
 from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
@@ -58,7 +58,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
         def job(cfg: DictConfig) -> None:
             try:
-                with loading_workers_named():
+                with system_refusals_named(), loading_workers_named():
                     main(cfg)
             except UserError as error:
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
@@ -80,7 +80,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 start_jobs = hydra.main(
                     version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name
                 )(job)
-                again_after_killed_workers(start_jobs)
+                with system_refusals_named():  # Hydra makes folders, too
+                    again_after_killed_workers(start_jobs)
                 if mistakes:
                     sys.exit(2)
             except UserError as error:
@@ -98,9 +99,15 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
 @contextmanager
 def loading_workers_named() -> Iterator[None]:
-    """A process of the data loader that was killed is a message, and the other runs of a sweep go on."""
+    """A process of the data loader that was killed is a message, and so is a mistake that it met; the other runs of a
+    sweep go on.
+    """
     try:
         yield
+    except UserError as error:
+        if "Original Traceback" not in str(error):  # torch's way to carry it here
+            raise
+        raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -104,7 +104,15 @@ class Run:
     @property
     def data(self) -> dict[str, Any]:
         """What provenance.json says of the data set: its folder, hash of records, counts by split."""
-        data: dict[str, Any] = read_json(self.folder / "provenance.json")["data"]
+        data = self._provenance().get("data")
+        if (
+            not isinstance(data, dict)
+            or not isinstance(data.get("folder"), str)
+            or not isinstance(data.get("counts"), dict)
+        ):
+            raise UserError(
+                f"{self.folder / 'provenance.json'} names no data set (data.folder, data.counts)."
+            )
         return data
 
     @property
@@ -144,7 +152,7 @@ class Run:
 
     def complete(self, metrics: Mapping[str, Any], keep_checkpoints: bool = True) -> None:
         """Write metrics.json and then the completion marker; checkpoints are of no more use then."""
-        write_json(self.folder / "metrics.json", metrics)
+        write_json(self.folder / "metrics.json", metrics, not_finite=True)
         write_text(self.folder / COMPLETE, "")
         if not keep_checkpoints:
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from ntil.data.contract import blamed_on, check_contract
-from ntil.data.dataset import picture_of
+from ntil.data.dataset import PictureError, picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task
 from ntil.errors import SpellingError, UserError
@@ -168,7 +168,11 @@ def _refuse_too_long(
     """example: the longest one, which is encoded with its picture. sized: the config gives the decoder's sizes."""
     if example is None:
         return
-    row = adapter.encode(task.prompt(example), picture_of(example, data), task.answer(example))
+    try:
+        picture = picture_of(example, data)
+    except PictureError:  # the training names it and goes on
+        return
+    row = adapter.encode(task.prompt(example), picture, task.answer(example))
     length = len(row["input_ids"])
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is not None and length > positions:

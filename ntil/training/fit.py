@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Tra
 from ntil.checksums import damage, seal
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
+from ntil.data.replaced import ReplacedLog
 from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
@@ -34,6 +35,7 @@ from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
 from ntil.training.resume import last_whole_checkpoint, step_of
 from ntil.training.settings import TrainerSettings
+from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
 
 MODEL, CHECKPOINTS = "model", "checkpoints"
@@ -48,6 +50,7 @@ def check_settings(cfg: DictConfig) -> None:
     load_settings(TrainerSettings, cfg.trainer, "trainer")
     load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     check_model(cfg.model)
+    check_logger(cfg.logger)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed must be a whole number from 0 to 2³²−1, not {cfg.seed!r}.")
 
@@ -88,6 +91,7 @@ def fit(
         task,
         adapter,
         cache=settings.cache_examples,
+        replaced=ReplacedLog(run.folder),
     )
     check_batch_size(settings, len(train), data)
     validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
@@ -121,7 +125,7 @@ def fit(
         Stopwatch(run.folder / "timing.json"),
         progress,
     ]
-    wandb = _prepare_wandb(cfg, run)
+    wandb = start_wandb(cfg, run)
     trainer = NumberTrainer(
         model=model,
         args=settings.training_arguments(
@@ -209,16 +213,3 @@ def _to_device(model: PreTrainedModel) -> None:
     """Where the Trainer would have put it: on this process's GPU, if there is one."""
     if torch.cuda.is_available() and not getattr(model, "is_quantized", False):
         model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
-
-
-def _prepare_wandb(cfg: DictConfig, run: Run) -> bool:
-    """Point W&B at the run's folder where the logger asks for it."""
-    if cfg.logger.name != "wandb":
-        return False
-    os.environ.update(
-        WANDB_PROJECT=cfg.logger.project,
-        WANDB_MODE=cfg.logger.mode,
-        WANDB_DIR=str(run.folder),
-        WANDB_SILENT="true",
-    )
-    return True

@@ -90,3 +90,18 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
     (root / "records.jsonl").write_text(text + '{"id": "c", "spl\n')
     with pytest.raises(UserError, match="line 3"):
         read_examples(root, "test")
+
+
+@pytest.mark.parametrize("root", ["x" * 5000, "a\0b", "\ud800", "a/" * 3000])
+def test_a_folder_that_no_system_would_name(root: str) -> None:
+    with pytest.raises(UserError):
+        read_manifest(root)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"counts": []}', '{"counts": {"test": "6"}}', '{"counts": {"test": null}}', "7"]
+)
+def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match=r"manifest\.json"):
+        read_manifest(tmp_path)

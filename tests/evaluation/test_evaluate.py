@@ -1,5 +1,6 @@
 """predictions.jsonl and metrics.json tell one story, and odd answers break nothing."""
 
+import math
 import re
 import shutil
 import sys
@@ -20,7 +21,7 @@ from ntil.evaluation import evaluate, predict, score_examples, summary
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Generated, batches
 from ntil.evaluation.trained import Trained, load_trained
-from ntil.io import read_json, read_jsonl
+from ntil.io import read_json, read_jsonl, write_json
 from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask, Reading
 
@@ -322,3 +323,32 @@ def test_another_reading_has_a_folder_of_its_own(finished: Path, tmp_path: Path)
     assert ran.code == 0, ran.err
     assert read_json(copy / "evaluation-test-readinglenient" / "metrics.json")["reading"] == "lenient"
     assert (copy / "metrics.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_a_score_that_is_not_finite_is_shown_as_such(
+    bad: float, trained: Trained, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ClockTask.score
+    examples = read_examples(small_data, "test")
+
+    def score(self: ClockTask, parsed: Any, example: Example) -> dict[str, float | None]:
+        scores = plain(self, parsed, example)
+        return scores | ({"exact": bad} if example.id == examples[1].id else {})
+
+    monkeypatch.setattr(ClockTask, "score", score)
+    said: list[str] = []
+    metrics = evaluate(
+        trained.model,
+        trained.adapter,
+        trained.task,
+        small_data,
+        settings(limit=None),
+        tmp_path,
+        said.append,
+    )
+    assert f"exact {bad}" in said[0]
+    write_json(tmp_path / "metrics.json", metrics, not_finite=True)
+    again = read_json(tmp_path / "metrics.json")["splits"]["test"]["metrics"]["exact"]
+    assert again == bad or (math.isnan(bad) and math.isnan(again))
+    assert repr(bad) in repr([row["scores"]["exact"] for row in read_jsonl(tmp_path / "predictions.jsonl")])

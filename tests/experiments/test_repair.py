@@ -13,8 +13,8 @@ from run_factory import exact, write_run
 
 from experiments import csv_files
 from experiments.collect import main as collect
-from experiments.csv_files import Form, write
-from experiments.store import RUNS, Store
+from experiments.csv_files import Form, salvage, write
+from experiments.store import RUNS, SCORES, Store
 from experiments.tables import main as tables
 from ntil.errors import UserError
 
@@ -196,3 +196,14 @@ def test_the_message_is_the_projects_own(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").mkdir()
     with pytest.raises(UserError, match=r"runs\.csv cannot be read"):
         Store(tmp_path).runs()
+
+
+def test_a_column_whose_name_is_no_text_is_left_out(tmp_path: Path) -> None:
+    """One byte of a head line spoils one column, of which nobody could say what it was; the others are kept."""
+    path = tmp_path / "scores.csv"
+    path.write_bytes(b"run,split,item,ex\x81ct,gap\na,test,1,0,5\na,test,2,1,\n")
+    said = " ".join(salvage(path, SCORES))
+    assert "ct" in said
+    assert "2 lines hold" in said
+    assert path.read_text() == "run,split,item,gap\na,test,1,5\na,test,2,\n"
+    assert salvage(path, SCORES) == []
