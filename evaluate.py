@@ -11,7 +11,7 @@ import data_prep
 from ntil.data.example import read_manifest
 from ntil.evaluation import evaluate
 from ntil.evaluation.trained import Trained, load_trained
-from ntil.io import write_json
+from ntil.io import finite, write_json
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process
 from ntil.runs.run import check_same_data
@@ -40,7 +40,7 @@ def main(cfg: DictConfig) -> None:
         folder = folder / "-".join(["evaluation", *(settings.splits or ()), *extra])
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "metrics.json", finite(metrics))
     print(f"written to {folder}")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -20,9 +21,11 @@ from ntil.io import (
     atomic_open,
     clear_leftovers,
     file_name,
+    finite,
     inside,
     read_json,
     read_jsonl,
+    restored,
     sha256,
     write_json,
     write_jsonl,
@@ -280,3 +283,29 @@ def test_the_reader_of_a_pipe_may_leave_and_a_console_may_lack_letters() -> None
     assert left.stderr is not None
     assert left.stderr.read() == b""
     assert left.wait() == 141
+
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.none() | st.text(max_size=3) | st.integers()
+OBJECTS = st.dictionaries(
+    st.text(alphabet="a~/01", max_size=3),
+    st.recursive(
+        NUMBERS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("a~/01", max_size=3), inner),
+    ),
+)
+
+
+@given(OBJECTS)
+def test_what_is_not_finite_is_named_and_comes_back(value: dict[str, Any]) -> None:
+    written = json.loads(json.dumps(finite(value), allow_nan=False))
+    again = restored(written)
+    again.pop("not_finite", None)
+    assert repr(again) == repr(json.loads(json.dumps(value)))
+
+
+@pytest.mark.parametrize("path", ["", "/", "a", "/b", "/a/0", "/a/b", "/c/9", "/c/x", "/d"])
+@pytest.mark.parametrize("number", ["nan", "1e400", 3, None])
+def test_not_finite_that_does_not_fit_is_refused(path: str, number: Any) -> None:
+    value = {"a": 1.0, "c": [None], "d": 2, "not_finite": {path: number}}
+    with pytest.raises(UserError, match="not_finite says"):
+        restored(value)

@@ -23,7 +23,7 @@ from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.intervals import intervals
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.io import read_json, write_jsonl
+from ntil.io import finite, read_json, write_jsonl
 from ntil.models.adapters import Adapter
 from ntil.settings import load_settings
 
@@ -183,7 +183,7 @@ def evaluate(
                 f"  {len(unanswered)} of {len(examples)} could not be asked and count as wrong; {first['id']}: "
                 f"{first['unanswered']}"
             )
-    write_jsonl(folder / "predictions.jsonl", [row for rows in predicted.values() for row in rows])
+    write_jsonl(folder / "predictions.jsonl", [finite(row) for rows in predicted.values() for row in rows])
     if settings.pictures:  # after the predictions, so that no drawing can cost them
         for split, rows in predicted.items():
             draw_predictions(task, data, asked[split], rows, folder / f"predictions_{split}.png", report)
