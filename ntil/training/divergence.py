@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ntil.errors import UserError
@@ -27,7 +26,7 @@ class DivergenceError(UserError):
 class DivergenceWatch(TrainerCallback):
     """Before each optimiser step: are the step's loss and the norm of its gradient finite?
 
-    That is one value read from the device in each optimiser step, and the norm of a gradient that has been clipped already.
+    That is one value read from the device in each optimiser step; the norm is the one that the Trainer clips by.
     action: "stop" raises DivergenceError; "skip" leaves the step out (no gradient, so no change of weights or of the optimiser's
     averages; the schedule goes on) and raises after MOST_IN_A_ROW of them. Weights are checked before a checkpoint counts.
     In fp16 gradients that overflow are the loss scaler's business, which leaves such steps out by itself.
@@ -39,6 +38,7 @@ class DivergenceWatch(TrainerCallback):
         self, ids: Sequence[str], log: JsonLinesLog, checkpoints: Path, action: str, scaled: bool
     ) -> None:
         self.ids, self.log, self.checkpoints, self.action, self.scaled = ids, log, checkpoints, action, scaled
+        self.norm: Tensor | float = 0.0  # of the step's gradient, before it is clipped
         self.skipped_since_log = 0
         self._in_a_row = 0
         self._seen: list[tuple[Tensor, Tensor]] = []  # of the step: rows and loss of each micro-batch
@@ -59,9 +59,8 @@ class DivergenceWatch(TrainerCallback):
         seen, self._seen = self._seen, []
         self._last = seen
         loss = torch.stack([loss for _, loss in seen]).sum()
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        norm = torch.zeros(()) if self.scaled or not gradients else get_total_norm(gradients)
-        if bool(torch.isfinite(loss + norm.to(loss.device))):
+        norm = torch.as_tensor(0.0 if self.scaled else self.norm, device=loss.device)
+        if bool(torch.isfinite(loss + norm)):
             self._in_a_row = 0
             return
         step = state.global_step + 1

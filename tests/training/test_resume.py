@@ -215,8 +215,9 @@ def test_a_logged_nan_survives_a_resume(tmp_path: Path) -> None:
 def test_the_newest_whole_checkpoint_is_found_by_number(tmp_path: Path) -> None:
     for step in (9, 10, 100):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        for name in ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
-            (tmp_path / f"checkpoint-{step}" / name).write_text("{}")
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            torch.save({}, tmp_path / f"checkpoint-{step}" / name)
         save_file({"a": torch.zeros(1)}, tmp_path / f"checkpoint-{step}" / "model.safetensors")
         (tmp_path / f"checkpoint-{step}" / WHOLE).write_text("")  # as earlier versions left it
     (tmp_path / "checkpoint-1000").mkdir()
