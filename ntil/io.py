@@ -54,9 +54,13 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             clear_leftovers(folder)
         handle, temporary = _temporary(path)
     try:
-        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            with writing(path, OF_WRITING):  # another error inside the block is not the disk's
-                yield file
+        with (
+            writing(
+                path, OF_WRITING
+            ),  # another error inside the block is not the disk's; closing writes, too
+            open(handle, mode, encoding=None if "b" in mode else "utf-8") as file,
+        ):
+            yield file
             with writing(path):
                 file.flush()
                 os.fsync(file.fileno())

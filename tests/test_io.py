@@ -309,3 +309,22 @@ def test_not_finite_that_does_not_fit_is_refused(path: str, number: Any) -> None
     value = {"a": 1.0, "c": [None], "d": 2, "not_finite": {path: number}}
     with pytest.raises(UserError, match="not_finite says"):
         restored(value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.parametrize("length", [1, 30_000])
+def test_a_full_disk_is_one_message_at_whatever_write(
+    mode: str, length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What little text there is reaches the disk when the file is flushed, and once more when it is closed."""
+
+    def full(path: Path) -> tuple[int, Path]:
+        return os.open("/dev/full", os.O_RDWR), path.with_name("temporary")
+
+    monkeypatch.setattr("ntil.io._temporary", full)
+    with (
+        pytest.raises(UserError, match=r"cannot write .*x\.txt: No space left"),
+        atomic_open(tmp_path / "x.txt", mode) as file,
+    ):
+        file.write("x" * length if mode == "w" else b"x" * length)

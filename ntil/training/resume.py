@@ -29,7 +29,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
         if not reason:
             return path
         print(f"{path} is damaged and passed over: {reason}.")
-        (path / WHOLE).unlink()
+        (path / WHOLE).unlink(missing_ok=True)
     return None
 
 
