@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -183,7 +183,7 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def finite(value: dict[str, Any]) -> dict[str, Any]:
+def finite(value: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has no NaN and no infinity: anywhere in the object they become null, and its `not_finite` says what they were.
 
     {"a": {"b": nan}} → {"a": {"b": null}, "not_finite": {"/a/b": "nan"}}; the paths are JSON pointers. `restored` undoes it.
@@ -191,7 +191,7 @@ def finite(value: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, str] = {}
 
     def plain(part: Any, path: str) -> Any:
-        if isinstance(part, dict):
+        if isinstance(part, Mapping):
             return {
                 key: plain(child, f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}")
                 for key, child in part.items()
