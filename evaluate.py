@@ -17,6 +17,7 @@ from ntil.evaluation import evaluate
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import file_name, write_json
+from ntil.nonfinite import finite
 from ntil.runs.cli import command, prepare_process
 from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
@@ -51,7 +52,7 @@ def main(cfg: DictConfig) -> None:
         folder = folder / file_name("-".join(["evaluation", *(settings.splits or ()), *extra]), LONGEST_NAME)
     metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
     if folder != trained.folder:
-        write_json(folder / "metrics.json", metrics, not_finite=True)
+        write_json(folder / "metrics.json", finite(metrics))
     print(f"written to {folder}")
 
 

@@ -39,6 +39,7 @@ def main(cfg: DictConfig) -> None:
         return
     run = Run.open(cfg, typed_overrides())
     if run.is_complete and is_scored_like(run, cfg.evaluation) and not damage(run.folder / "model"):
+        run.tidy(cfg.trainer.keep_when_complete)
         print(f"{run.folder} is complete; delete the folder to run it again.")
         return
     print(f"run {run.folder}")
@@ -47,8 +48,10 @@ def main(cfg: DictConfig) -> None:
     loss = instantiate(cfg.loss, vocab=vocab)
     data = build_data(cfg)
     print("\n".join(check_before_training(model, adapter, task, data, cfg)))
+    used = {"folder": str(data), **read_manifest(data)}
+    run.refuse_other_data(used)
     run.score_anew(cfg, typed_overrides())  # where only evaluation.* has changed
-    run.record_provenance(cfg, {"folder": str(data), **read_manifest(data)}, model.num_parameters())
+    run.record_provenance(cfg, used, model.num_parameters())
     fit(model, adapter, task, data, loss, cfg, run)
     metrics = evaluate(model, adapter, task, data, cfg.evaluation, run.folder)
     if skipped := count_skipped(run.folder / "train.jsonl"):

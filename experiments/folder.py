@@ -14,6 +14,7 @@ from experiments.fields import BrokenRunError, listing, mapping, maybe, number, 
 from experiments.store import SCORE_KEYS
 from ntil.data.task import contribution
 from ntil.io import read_json, read_jsonl
+from ntil.nonfinite import restored
 from ntil.runs.run import COMPLETE, FREE_KEYS
 from ntil.runs.stored import read_stored_config, read_stored_yaml
 
@@ -76,12 +77,12 @@ def _read(folder: Path) -> RunResult:
     with of("config.yaml"):
         config = read_stored_config(folder / "config.yaml")
     with of("metrics.json"):
-        results = mapping(read_json(folder / "metrics.json"), "all of it")
+        results = mapping(restored(read_json(folder / "metrics.json")), "all of it")
         if results.get("schema") != SCHEMA:
             raise BrokenRunError(f"it has schema {results.get('schema')!r}; this version reads {SCHEMA}")
         metric_rows, task = list(_metric_rows(results)), text(results["task"], "task")
     with of("predictions.jsonl"):
-        items = [_item(row) for row in read_jsonl(folder / "predictions.jsonl")]
+        items = [_item(restored(row)) for row in read_jsonl(folder / "predictions.jsonl")]
         scores, errors = (
             list(_score_rows(items, results["splits"])),
             list(error_rows(items, task, [*results["splits"]])),

@@ -6,7 +6,6 @@ Whatever is wrong with a file (missing, unreadable, not JSON, nested without end
 import errno
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -44,9 +43,13 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             clear_leftovers(folder)
         handle, temporary = _temporary(path)
     try:
-        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            with writing(path, OF_WRITING):  # another error inside the block is not the disk's
-                yield file
+        with (
+            writing(
+                path, OF_WRITING
+            ),  # another error inside the block is not the disk's; closing writes, too
+            open(handle, mode, encoding=None if "b" in mode else "utf-8") as file,
+        ):
+            yield file
             with writing(path):
                 file.flush()
                 os.fsync(file.fileno())
@@ -164,15 +167,8 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def write_json(path: str | Path, value: Any, not_finite: bool = False) -> None:
-    """not_finite: numbers may be NaN, Infinity or -Infinity, which Python's json reads again and JSON does not know."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=not_finite) + "\n")
-
-
-def finite_or_named(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: such values become null, and "not_finite" names them."""
-    bad = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
-    return {**row, **dict.fromkeys(bad), "not_finite": bad} if bad else row
+def write_json(path: str | Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 @contextmanager
@@ -215,12 +211,12 @@ def _parse(text: str, where: str) -> Any:
     return value
 
 
-def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]], not_finite: bool = False) -> int:
-    """Write one JSON object a line; returns how many. not_finite: as for `write_json`."""
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write one JSON object a line; returns how many."""
     count = 0
     with atomic_open(path) as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=not_finite) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
     return count
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -28,6 +29,7 @@ from ntil.io import (
     write_jsonl,
     write_text,
 )
+from ntil.nonfinite import finite, restored
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -280,3 +282,48 @@ def test_the_reader_of_a_pipe_may_leave_and_a_console_may_lack_letters() -> None
     assert left.stderr is not None
     assert left.stderr.read() == b""
     assert left.wait() == 141
+
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.none() | st.text(max_size=3) | st.integers()
+OBJECTS = st.dictionaries(
+    st.text(alphabet="a~/01", max_size=3),
+    st.recursive(
+        NUMBERS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("a~/01", max_size=3), inner),
+    ),
+)
+
+
+@given(OBJECTS)
+def test_what_is_not_finite_is_named_and_comes_back(value: dict[str, Any]) -> None:
+    written = json.loads(json.dumps(finite(value), allow_nan=False))
+    again = restored(written)
+    again.pop("not_finite", None)
+    assert repr(again) == repr(json.loads(json.dumps(value)))
+
+
+@pytest.mark.parametrize("path", ["", "/", "a", "/b", "/a/0", "/a/b", "/c/9", "/c/x", "/d"])
+@pytest.mark.parametrize("number", ["nan", "1e400", 3, None])
+def test_not_finite_that_does_not_fit_is_refused(path: str, number: Any) -> None:
+    value = {"a": 1.0, "c": [None], "d": 2, "not_finite": {path: number}}
+    with pytest.raises(UserError, match="not_finite says"):
+        restored(value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.parametrize("length", [1, 30_000])
+def test_a_full_disk_is_one_message_at_whatever_write(
+    mode: str, length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What little text there is reaches the disk when the file is flushed, and once more when it is closed."""
+
+    def full(path: Path) -> tuple[int, Path]:
+        return os.open("/dev/full", os.O_RDWR), path.with_name("temporary")
+
+    monkeypatch.setattr("ntil.io._temporary", full)
+    with (
+        pytest.raises(UserError, match=r"cannot write .*x\.txt: No space left"),
+        atomic_open(tmp_path / "x.txt", mode) as file,
+    ):
+        file.write("x" * length if mode == "w" else b"x" * length)

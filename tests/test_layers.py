@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io", "ntil.checksums"}
+EVERYONE = {"ntil.errors", "ntil.escape", "ntil.io", "ntil.checksums", "ntil.nonfinite"}
 MAY_IMPORT = {
     "ntil/escape.py": set(),
     "ntil/startup.py": set(),
     "ntil/errors.py": {"ntil.escape", "ntil.startup"},
     "ntil/io.py": {"ntil.errors"},
     "ntil/checksums.py": {"ntil.errors", "ntil.io"},
+    "ntil/nonfinite.py": {"ntil.errors"},
     "ntil/locks.py": set(),
     "ntil/settings.py": {"ntil.errors"},
     "ntil/explain": {*EVERYONE, "ntil.numbers", "ntil.losses"},

@@ -21,7 +21,7 @@ from ntil.errors import UserError
 from ntil.io import inside, read_json, read_jsonl, reading, sha256
 
 RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
-RECORDS_HASH = "records_sha256"  # in the manifest
+RECORDS_HASH, PICTURES_HASH = "records_sha256", "pictures_sha256"  # in the manifest
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def _check_records(root: Path, wanted: Any) -> None:
         return
     with reading(records):
         state = records.stat()
-        found = _hash_of(records.absolute(), state.st_size, state.st_mtime_ns, state.st_ino)
+        found = _hash_of(
+            records.absolute(), (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        )
     if found != wanted:
         raise UserError(
             f"{records} has changed since it was written: {MANIFEST} says {str(wanted)[:64]}, its content has {found}. Put "
@@ -102,9 +104,9 @@ def _check_records(root: Path, wanted: Any) -> None:
 
 
 @lru_cache(maxsize=64)
-def _hash_of(path: Path, size: int, modified: int, inode: int) -> str:
-    """sha256 of a file's content, computed once for each state that it is in."""
-    del size, modified, inode
+def _hash_of(path: Path, state: tuple[int, ...]) -> str:
+    """sha256 of a file's content, computed once for each state (size, times, …) that it is in."""
+    del state
     return sha256(path)
 
 

@@ -26,6 +26,7 @@ from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
 from ntil.io import file_name, read_json, write_jsonl
 from ntil.models.adapters import Adapter
+from ntil.nonfinite import finite
 from ntil.settings import load_settings
 
 LONGEST_TIME = 1e12  # seconds
@@ -207,10 +208,7 @@ def evaluate(
                 f"  warning: task.max_new_tokens={task.max_new_tokens} cuts {cut} of {len(examples)} true answers, which "
                 "cannot be written whole; the model was trained for shorter ones"
             )
-    rows = [row for rows in predicted.values() for row in rows]
-    write_jsonl(
-        folder / "predictions.jsonl", rows, not_finite=True
-    )  # a score that is not finite is shown as such
+    write_jsonl(folder / "predictions.jsonl", [finite(row) for rows in predicted.values() for row in rows])
     if settings.pictures:  # after the predictions, so that no drawing can cost them
         for split, rows in predicted.items():
             draw_predictions(

@@ -22,9 +22,10 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from ntil.checkout import CONF
-from ntil.data.example import RECORDS_HASH
+from ntil.data.example import PICTURES_HASH, RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
+from ntil.nonfinite import finite
 from ntil.runs.provenance import attempts, changed_since, provenance
 from ntil.runs.stored import read_stored_config, refuse_links_out
 
@@ -130,9 +131,8 @@ class Run:
         A run that is resumed must have the records that it began with (UserError); where its code, packages, threads or
         device are others than at the start before, that is said.
         """
+        self.refuse_other_data(data)
         earlier = self._provenance() if self.has_results else {}
-        if earlier:
-            check_same_data(self.folder, earlier.get("data"), data)
         now = provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier=attempts(earlier))
         if changes := changed_since(earlier, now):
             print(
@@ -140,6 +140,18 @@ class Run:
                 + "\n".join(f"  {change}" for change in changes)
             )
         write_json(self.folder / "provenance.json", now)
+
+    def refuse_other_data(self, data: Mapping[str, Any]) -> None:
+        """UserError where something has been trained here, and on other records than `data` describes."""
+        if self.has_results:
+            check_same_data(self.folder, self._provenance().get("data"), data)
+
+    def record_resumption(self, step: int) -> None:
+        """Note in provenance.json which step the attempt that is running goes on from; 0 where it starts."""
+        said = self._provenance()
+        if made := attempts(said):
+            made[-1]["from_step"] = step
+            write_json(self.folder / "provenance.json", {**said, "attempts": made})
 
     def _provenance(self) -> dict[str, Any]:
         path = self.folder / "provenance.json"
@@ -152,11 +164,15 @@ class Run:
 
     def complete(self, metrics: Mapping[str, Any], keep_checkpoints: bool = True) -> None:
         """Write metrics.json and then the completion marker; checkpoints are of no more use then."""
-        write_json(self.folder / "metrics.json", metrics, not_finite=True)
+        write_json(self.folder / "metrics.json", finite(metrics))
         write_text(self.folder / COMPLETE, "")
-        if not keep_checkpoints:
-            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        self.tidy(keep_checkpoints)
         self.close()
+
+    def tidy(self, keep_checkpoints: bool) -> None:
+        """Remove the checkpoints of a complete run; again where that was interrupted."""
+        if not keep_checkpoints and self.is_complete and (self.folder / "model").exists():
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def reopen(self) -> None:
         """Take the completion marker away: something has to be made again."""
@@ -236,14 +252,17 @@ class Run:
 
 
 def check_same_data(folder: Path, begun_with: Any, now: Mapping[str, Any]) -> None:
-    """UserError where the records of a run's data set, as its provenance.json names them, are others now."""
-    before = begun_with.get(RECORDS_HASH) if isinstance(begun_with, Mapping) else None
-    if before and before != now.get(RECORDS_HASH):
-        raise UserError(
-            f"the data of {folder} has changed: it was made with records of the hash {str(before)[:64]}, and those in "
-            f"{now.get('folder')} have {str(now.get(RECORDS_HASH))[:64]}. Put the earlier set back (paths.data=…), or give "
-            "this run a name of its own (name=…)."
-        )
+    """UserError where the records of a run's data set, as its provenance.json names them, are others now; or its pictures,
+    by what the two manifests say of them.
+    """
+    before = begun_with if isinstance(begun_with, Mapping) else {}
+    for what, key in (("records", RECORDS_HASH), ("pictures", PICTURES_HASH)):
+        if before.get(key) and before[key] != now.get(key):
+            raise UserError(
+                f"the data of {folder} has changed: it was made with {what} of the hash {str(before[key])[:64]}, and those in "
+                f"{now.get('folder')} have {str(now.get(key))[:64]}. Put the earlier set back (paths.data=…), or give this "
+                "run a name of its own (name=…)."
+            )
 
 
 def check_folder_name(key: str, name: str) -> None:

@@ -9,9 +9,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ntil.checksums import seal
-from ntil.io import finite_or_named, read_json, read_jsonl, write_json, write_jsonl, write_text, writing
+from ntil.io import read_json, read_jsonl, write_json, write_jsonl, write_text, writing
+from ntil.nonfinite import finite_or_named
 from ntil.training.resume import WHOLE
 
+TIMING = "timing.json"  # of the run, and in each checkpoint as it was then
 # What the Trainer adds to its last log line; timings live in metrics.json.
 _DROPPED = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
 
@@ -25,7 +27,7 @@ class JsonLinesLog(TrainerCallback):
     def rewind(self, step: int) -> None:
         """Forget what was logged after the checkpoint that a resumed run starts from."""
         if self.path.exists():
-            write_jsonl(self.path, [row for row in _whole_lines(self.path) if row["step"] <= step])
+            write_jsonl(self.path, [row for row in whole_lines(self.path) if row["step"] <= step])
 
     def on_log(
         self,
@@ -53,12 +55,14 @@ class CheckpointMarker(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero:
-            assert args.output_dir is not None
-            seal(Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", WHOLE)
+            seal(_checkpoint(args, state), WHOLE)
 
 
 class Stopwatch(TrainerCallback):
-    """Keeps timing.json: the seconds trained up to the last checkpoint (or the end), over all attempts."""
+    """Keeps timing.json: the seconds trained up to the last checkpoint (or the end), over all attempts.
+
+    Each checkpoint has its own, so that no step counts twice where a run goes back to an earlier one.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,21 +70,41 @@ class Stopwatch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        resumed = state.global_step > 0 and self.path.exists()
-        self._earlier = read_json(self.path)["train_seconds"] if resumed else 0.0
+        self._earlier = self._seconds_until(args, state) if state.global_step else 0.0
         self._start = time.perf_counter()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero:
-            seconds = self._earlier + time.perf_counter() - self._start
-            write_json(self.path, {"train_seconds": seconds, "steps": state.global_step})
+            write_json(_checkpoint(args, state) / TIMING, self._now(state))
+            write_json(self.path, self._now(state))
 
-    on_train_end = on_save
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            write_json(self.path, self._now(state))
+
+    def _now(self, state: TrainerState) -> dict[str, Any]:
+        seconds = self._earlier + time.perf_counter() - self._start
+        return {"train_seconds": seconds, "steps": state.global_step}
+
+    def _seconds_until(self, args: TrainingArguments, state: TrainerState) -> float:
+        """As the checkpoint says; of one from an earlier version its share of what the run says."""
+        for path in (_checkpoint(args, state) / TIMING, self.path):
+            if path.exists():
+                said = read_json(path)
+                return float(said["train_seconds"]) * min(1.0, state.global_step / max(1, said["steps"]))
+        return 0.0
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
+def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
+    assert args.output_dir is not None
+    return Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a log whose last line may be torn."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):

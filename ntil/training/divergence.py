@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ntil.errors import UserError
 from ntil.io import read_jsonl
-from ntil.training.callbacks import JsonLinesLog
+from ntil.training.callbacks import JsonLinesLog, whole_lines
 from ntil.training.resume import marked_checkpoints
 
 ACTIONS = ("stop", "skip")
@@ -27,7 +26,7 @@ class DivergenceError(UserError):
 class DivergenceWatch(TrainerCallback):
     """Before each optimiser step: are the step's loss and the norm of its gradient finite?
 
-    That is one value read from the device in each optimiser step, and the norm of a gradient that has been clipped already.
+    That is one value read from the device in each optimiser step; the norm is the one that the Trainer clips by.
     action: "stop" raises DivergenceError; "skip" leaves the step out (no gradient, so no change of weights or of the optimiser's
     averages; the schedule goes on) and raises after MOST_IN_A_ROW of them. Weights are checked before a checkpoint counts.
     In fp16 gradients that overflow are the loss scaler's business, which leaves such steps out by itself.
@@ -39,9 +38,11 @@ class DivergenceWatch(TrainerCallback):
         self, ids: Sequence[str], log: JsonLinesLog, checkpoints: Path, action: str, scaled: bool
     ) -> None:
         self.ids, self.log, self.checkpoints, self.action, self.scaled = ids, log, checkpoints, action, scaled
+        self.norm: Tensor | float = 0.0  # of the step's gradient, before it is clipped
         self.skipped_since_log = 0
         self._in_a_row = 0
         self._seen: list[tuple[Tensor, Tensor]] = []  # of the step: rows and loss of each micro-batch
+        self._last: list[tuple[Tensor, Tensor]] = []  # the same of the step before
 
     def saw(self, rows: Tensor, loss: Tensor) -> None:
         """A micro-batch: its rows of the training set [B], and its loss []."""
@@ -56,15 +57,16 @@ class DivergenceWatch(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         seen, self._seen = self._seen, []
+        self._last = seen
         loss = torch.stack([loss for _, loss in seen]).sum()
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        norm = torch.zeros(()) if self.scaled or not gradients else get_total_norm(gradients)
-        if bool(torch.isfinite(loss + norm.to(loss.device))):
+        norm = torch.as_tensor(0.0 if self.scaled else self.norm, device=loss.device)
+        if bool(torch.isfinite(loss + norm)):
             self._in_a_row = 0
             return
         step = state.global_step + 1
-        records = [self.ids[int(row)] for rows, _ in seen for row in rows]
-        self.log.write(step, {"loss": float(loss), "grad_norm": float(norm), SKIPPED: records})
+        records = self._records()
+        if state.is_world_process_zero:
+            self.log.write(step, {"loss": float(loss), "grad_norm": float(norm), SKIPPED: records})
         self._in_a_row += 1
         if self.action == "stop" or self._in_a_row >= MOST_IN_A_ROW:
             raise DivergenceError(self._message(step, float(loss), float(norm), records))
@@ -82,18 +84,21 @@ class DivergenceWatch(TrainerCallback):
     ) -> None:
         if bad := not_finite(model):
             raise DivergenceError(
-                f"training diverged: after step {state.global_step} the weights {bad} are not finite. {self._advice()}"
+                f"training diverged: after step {state.global_step} the weights {bad} are not finite. "
+                f"Records of its batch: {_shown(self._records())}. {self._advice()}"
             )
 
     on_train_end = on_save
 
     def _message(self, step: int, loss: float, norm: float, records: Sequence[str]) -> str:
-        more = f" and {len(records) - SHOWN} more" if len(records) > SHOWN else ""
         again = f", {self._in_a_row} steps in a row" if self._in_a_row > 1 else ""
         return (
             f"training diverged at step {step}{again}: the loss is {loss}, the norm of the gradient {norm}. "
-            f"Records of the batch: {', '.join(records[:SHOWN])}{more}. {self._advice()}"
+            f"Records of the batch: {_shown(records)}. {self._advice()}"
         )
+
+    def _records(self) -> list[str]:
+        return [self.ids[int(row)] for rows, _ in self._last for row in rows]
 
     def _advice(self) -> str:
         good = max(marked_checkpoints(self.checkpoints), default=None)
@@ -103,6 +108,24 @@ class DivergenceWatch(TrainerCallback):
             f"{where}; the run is not complete, and the same command would come to the same step. Look at these records, "
             f"lower trainer.learning_rate{skip}."
         )
+
+
+def _shown(records: Sequence[str]) -> str:
+    more = f" and {len(records) - SHOWN} more" if len(records) > SHOWN else ""
+    return ", ".join(records[:SHOWN]) + more
+
+
+def how_it_diverged(log: Path, reached: int) -> str:
+    """What a train.jsonl says of an attempt that ended in divergence after step `reached`; '' where none did."""
+    rows = (
+        [row for row in whole_lines(log) if SKIPPED in row and row["step"] > reached] if log.exists() else []
+    )
+    if not rows:
+        return ""
+    return (
+        f"an earlier attempt diverged at step {rows[-1]['step']}, and with the same settings, code and data this one will too. "
+        f"It goes on after step {reached}."
+    )
 
 
 def not_finite(model: Any) -> str:

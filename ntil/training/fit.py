@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 
 from ntil.checksums import damage, seal
@@ -28,18 +27,18 @@ from ntil.models import Adapter, check_model
 from ntil.models.stored import check_model_folder
 from ntil.runs import Run
 from ntil.settings import load_settings
-from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch
+from ntil.training.callbacks import TIMING, CheckpointMarker, JsonLinesLog, Stopwatch
 from ntil.training.checks import check_batch_size
-from ntil.training.divergence import DivergenceWatch
+from ntil.training.divergence import DivergenceWatch, how_it_diverged
 from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
-from ntil.training.resume import last_whole_checkpoint, step_of
+from ntil.training.resume import last_whole_checkpoint, remove_later, step_of
 from ntil.training.settings import TrainerSettings
 from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
 
 MODEL, CHECKPOINTS = "model", "checkpoints"
-# What torch and safetensors say where a checkpoint could not be written; neither raises an OSError.
+# What torch, safetensors and tokenizers say where a file could not be written; none raises an OSError.
 _UNWRITTEN = re.compile(
     r"os error (5|27|28|122)|No space left|PytorchStreamWriter failed|unexpected pos|enforce fail"
 )
@@ -72,16 +71,20 @@ def fit(
     checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
     clear_damaged_model(run, checkpoint)
     if (run.folder / MODEL).exists():
+        run.record_resumption(settings.max_steps)
         load_weights(model, run.folder / MODEL)
         _to_device(model)
         return
     reached = step_of(checkpoint) if checkpoint else 0
+    run.record_resumption(reached)
+    if int(os.environ.get("RANK", "0")) == 0:
+        remove_later(run.folder / CHECKPOINTS, reached)
     if reached >= settings.max_steps:  # stopped between the last step and here, or there is no step
         if checkpoint:
             load_weights(model, checkpoint)
         else:  # the files that training would have written
             write_jsonl(run.folder / "train.jsonl", [])
-            write_json(run.folder / "timing.json", {"train_seconds": 0.0, "steps": 0})
+            write_json(run.folder / TIMING, {"train_seconds": 0.0, "steps": 0})
         save_model(model, adapter, run.folder / MODEL)
         _to_device(model)
         return
@@ -109,6 +112,8 @@ def fit(
         ).metrics
 
     log = JsonLinesLog(run.folder / "train.jsonl")
+    if settings.on_divergence == "stop" and (said := how_it_diverged(log.path, reached)):
+        print(f"{run.folder}: {said}")
     log.rewind(reached)
     watch = DivergenceWatch(
         [example.id for example in train.examples],
@@ -121,8 +126,8 @@ def fit(
     callbacks: list[TrainerCallback] = [
         log,
         watch,  # before the marker: weights that are not finite make no checkpoint
-        CheckpointMarker(),
-        Stopwatch(run.folder / "timing.json"),
+        Stopwatch(run.folder / TIMING),
+        CheckpointMarker(),  # after all that belongs to the checkpoint
         progress,
     ]
     wandb = start_wandb(cfg, run)
@@ -178,8 +183,8 @@ def writing_checkpoints(folder: Path) -> Iterator[None]:
     try:
         with writing(folder, OF_WRITING):
             yield
-    except (RuntimeError, SafetensorError) as error:
-        if not _UNWRITTEN.search(str(error)):
+    except Exception as error:  # safetensors and tokenizers have classes of their own
+        if isinstance(error, UserError) or not _UNWRITTEN.search(str(error)):
             raise
         free = shutil.disk_usage(folder).free
         raise UserError(

@@ -18,7 +18,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
 
     Only the last `logits_to_keep` positions of each (left-padded) row go through the vocabulary projection.
     validate: a function of no arguments that returns metrics by name; called in place of a loss on an eval set.
-    watch: told each micro-batch's rows and loss; one of the callbacks.
+    watch: told each micro-batch's rows and loss, and the step's norm of the gradient; one of the callbacks.
     """
 
     def __init__(
@@ -40,6 +40,13 @@ class NumberTrainer(NumberLossMixin, Trainer):
             return loss
         self.watch.saw(inputs[ROW], loss)
         return torch.where(loss.isfinite(), loss, 0) if self.watch.action == "skip" else loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Of the whole step, before clipping; computed once, for the log and for the watch."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if self.watch is not None:
+            self.watch.norm = norm
+        return norm
 
     def on_parts(self, parts: LossParts) -> None:
         """Sums up the parts for the next log line."""

@@ -22,6 +22,7 @@ from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Generated, batches
 from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import read_json, read_jsonl, write_json
+from ntil.nonfinite import finite, restored
 from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask, Reading
 
@@ -348,7 +349,8 @@ def test_a_score_that_is_not_finite_is_shown_as_such(
         said.append,
     )
     assert f"exact {bad}" in said[0]
-    write_json(tmp_path / "metrics.json", metrics, not_finite=True)
-    again = read_json(tmp_path / "metrics.json")["splits"]["test"]["metrics"]["exact"]
+    write_json(tmp_path / "metrics.json", finite(metrics))
+    again = restored(read_json(tmp_path / "metrics.json"))["splits"]["test"]["metrics"]["exact"]
     assert again == bad or (math.isnan(bad) and math.isnan(again))
-    assert repr(bad) in repr([row["scores"]["exact"] for row in read_jsonl(tmp_path / "predictions.jsonl")])
+    rows = map(restored, read_jsonl(tmp_path / "predictions.jsonl"))
+    assert repr(bad) in repr([row["scores"]["exact"] for row in rows])

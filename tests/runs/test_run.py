@@ -111,11 +111,13 @@ def test_before_training_the_settings_may_change(tmp_path: Path) -> None:
     assert run.config.seed == 1
 
 
-def test_complete_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_comes_last(tmp_path: Path) -> None:
     run = Run.open(config(tmp_path))
-    with pytest.raises(ValueError, match="JSON"):
-        run.complete({"exact": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        run.complete({"exact": object()})
     assert not run.is_complete
+    run.complete({"exact": float("nan")})
+    assert read_json(run.folder / "metrics.json") == {"exact": None, "not_finite": {"/exact": "nan"}}
     run.complete({"exact": 0.5})
     assert run.is_complete
     assert read_json(run.folder / "metrics.json") == {"exact": 0.5}

@@ -9,8 +9,11 @@ import pytest
 from fixtures import Ran, in_folder, run
 from test_resume import STEPS, WEIGHTS, as_broken_off, same_end, same_log, uninterrupted
 
+from ntil.checksums import seal
+from ntil.errors import UserError
 from ntil.io import read_json, write_json
-from ntil.training.resume import WHOLE
+from ntil.runs.run import check_same_data
+from ntil.training.resume import WHOLE, last_whole_checkpoint
 
 __all__ = ["uninterrupted"]
 
@@ -80,6 +83,76 @@ def test_without_sums_a_missing_file_is_seen(file: str, workplace: Path, uninter
     ran = again(workplace, name)
     assert "resuming at step 2" in ran.err
     same_end(folder, uninterrupted)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_without_sums_a_cut_file_is_seen(file: str, workplace: Path, uninterrupted: Path) -> None:
+    name = f"earlier-cut-{file}"
+    folder = as_broken_off(uninterrupted, name, last=4)
+    (folder / "checkpoints" / "checkpoint-4" / WHOLE).write_text("")
+    cut(folder / "checkpoints" / "checkpoint-4" / file)
+    assert last_whole_checkpoint(folder / "checkpoints") == folder / "checkpoints" / "checkpoint-2"
+
+
+def test_what_is_left_of_a_torn_checkpoint_is_no_part_of_the_next(
+    workplace: Path, uninterrupted: Path
+) -> None:
+    folder = as_broken_off(uninterrupted, "leftovers", last=4)
+    torn = folder / "checkpoints" / "checkpoint-4"
+    flip(torn / "optimizer.pt")
+    for place in (torn, folder / "checkpoints" / "checkpoint-6"):
+        place.mkdir(exist_ok=True)
+        (place / "model-00002-of-00009.safetensors").write_bytes(b"of another layout")
+    assert again(workplace, "leftovers").code == 0
+    assert not list(folder.rglob("model-00002*"))
+    same_end(folder, uninterrupted)
+
+
+def test_after_a_damaged_checkpoint_no_second_counts_twice(workplace: Path, uninterrupted: Path) -> None:
+    folder = as_broken_off(uninterrupted, "seconds", last=4)
+    write_json(folder / "timing.json", {"train_seconds": 5000.0, "steps": 4})
+    checkpoint = folder / "checkpoints" / "checkpoint-2"
+    write_json(checkpoint / "timing.json", {"train_seconds": 1000.0, "steps": 2})
+    seal(checkpoint, WHOLE)
+    (folder / "checkpoints" / "checkpoint-4" / "scheduler.pt").unlink()
+    assert again(workplace, "seconds").code == 0
+    assert 1000 < read_json(folder / "timing.json")["train_seconds"] < 1100
+
+
+@pytest.mark.parametrize("last", [0, 4, 6])
+def test_provenance_says_which_step_each_attempt_went_on_from(
+    last: int, workplace: Path, uninterrupted: Path
+) -> None:
+    folder = as_broken_off(uninterrupted, f"from-step-{last}", last)
+    assert again(workplace, f"from-step-{last}").code == 0
+    assert [attempt["from_step"] for attempt in read_json(folder / "provenance.json")["attempts"]] == (
+        [0, last] if last else [0]
+    )
+
+
+def test_with_changed_data_earlier_results_stay_where_they_are(workplace: Path, uninterrupted: Path) -> None:
+    folder = uninterrupted.with_name("scored-on-others")
+    shutil.copytree(uninterrupted, folder)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: uninterrupted", f"name: {folder.name}"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = changed_data(workplace, folder, "manifest")
+    places = [f"paths.outputs={workplace / 'outputs'}", f"paths.data={other.parent}", f"name={folder.name}"]
+    ran = run("train", *STEPS, *places, "evaluation.limit=1")
+    assert ran.code == 2
+    assert "has changed" in ran.err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_interrupted_removal_of_checkpoints_is_finished(workplace: Path, uninterrupted: Path) -> None:
+    folder = uninterrupted.with_name("half-tidy")
+    shutil.copytree(uninterrupted, folder)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: uninterrupted", f"name: {folder.name}"))
+    assert "is complete" in again(workplace, folder.name).out
+    assert (folder / "checkpoints").exists()
+    assert "is complete" in again(workplace, folder.name, "trainer.keep_when_complete=false").out
+    assert not (folder / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -199,6 +272,15 @@ def changed_data(workplace: Path, folder: Path, to: str) -> Path:
         manifest = read_json(other / "manifest.json")
         write_json(other / "manifest.json", manifest | {"records_sha256": sha256(records)})
     return other
+
+
+@pytest.mark.parametrize("key", ["records_sha256", "pictures_sha256"])
+def test_a_run_is_of_one_data_set(key: str, tmp_path: Path) -> None:
+    made = {"records_sha256": "a" * 64, "pictures_sha256": "b" * 64}
+    check_same_data(tmp_path, made, {"folder": "d", **made})
+    check_same_data(tmp_path, {}, {"folder": "d", **made})  # nobody knows
+    with pytest.raises(UserError, match=f"{made[key]}.*{'c' * 64}"):
+        check_same_data(tmp_path, made, {"folder": "d", **made, key: "c" * 64})
 
 
 @pytest.mark.parametrize("to", ["manifest", "records"])

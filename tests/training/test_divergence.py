@@ -1,6 +1,7 @@
 """A training that leaves the finite numbers never ends as a complete one, and says which records did it."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import torch
 from fixtures import SMALL, Ran, in_folder, losses, run
 from safetensors.torch import load_file
 
+from experiments.folder import read_run
 from ntil.io import read_json, read_jsonl
 from ntil.losses import CrossEntropy, LossParts
 from ntil.training.divergence import MOST_IN_A_ROW, SKIPPED, not_finite
 from ntil.training.resume import last_whole_checkpoint
+from tasks.clock import ClockTask
 
 STEPS = ["loss=ce", "trainer.max_steps=6", "trainer.save_steps=2", "evaluation.limit=1"]
 
@@ -84,6 +87,8 @@ def test_the_same_command_diverges_again_or_goes_on_once_the_cause_is_gone(train
     train("again-diverged", {4}, lambda ce: ce * math.nan)
     ran, folder = train("again-diverged", {2}, lambda ce: ce * math.nan)  # the second call after step 2
     assert ran.code == 2
+    assert "an earlier attempt diverged at step 4" in ran.out
+    assert "It goes on after step 2" in ran.out
     assert "diverged at step 4" in ran.err
     ran, folder = train("again-diverged", set(), lambda ce: ce)
     assert ran.code == 0, ran.err
@@ -166,6 +171,7 @@ def test_weights_that_are_not_finite_are_no_checkpoint(train: Any, monkeypatch: 
     ran, folder = train("weights", set(), lambda ce: ce)
     assert ran.code == 2
     assert "after step 4 the weights" in ran.err
+    assert re.search(r"Records of its batch: train-\d+(, train-\d+){7}\.", ran.err)
     assert last_whole_checkpoint(folder / "checkpoints") == folder / "checkpoints" / "checkpoint-2"
 
 
@@ -181,3 +187,27 @@ def test_the_first_weights_that_are_not_finite_are_named() -> None:
     assert not not_finite(model)
     model[1].bias.data[0] = math.nan
     assert not_finite(model) == "1.bias"
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_not_finite_is_told_from_one_that_is_missing(
+    bad: float, train: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = ClockTask.score
+
+    def score(self: ClockTask, parsed: Any, example: Any) -> dict[str, float | None]:
+        first = example.id.endswith("000000")  # on which the task's contract is checked
+        return original(self, parsed, example) | ({} if first else {"hour": bad})
+
+    monkeypatch.setattr(ClockTask, "score", score)
+    ran, folder = train(f"metric-{bad}", set(), lambda ce: ce, "evaluation.limit=2")
+    assert ran.code == 0, ran.err
+    label = ClockTask.metrics["hour"].label
+    assert f"{label} {bad}" in ran.out
+    metrics = read_json(folder / "metrics.json")
+    assert metrics["splits"]["test"]["metrics"]["hour"] is None
+    assert metrics["not_finite"]["/splits/test/metrics/hour"] == str(bad)
+    row = list(read_jsonl(folder / "predictions.jsonl"))[1]
+    assert (row["scores"]["hour"], row["not_finite"]["/scores/hour"]) == (None, str(bad))
+    cells = {row["value"] for row in read_run(folder).rows if row["metric"] == "hour"}
+    assert str(bad) in cells

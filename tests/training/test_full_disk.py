@@ -21,6 +21,7 @@ MOMENTS = {  # what is called when the disk becomes full
     "optimizer": "ntil.training.trainer.NumberTrainer._save_optimizer_and_scheduler",
     "marker": "ntil.training.callbacks.seal",
     "model": "ntil.training.fit.save_model",
+    "tokenizer": "transformers.PreTrainedTokenizerFast._save_pretrained",
     "predictions": "ntil.evaluation.evaluate.write_jsonl",
     "metrics": "ntil.runs.run.Run.complete",
 }

@@ -24,9 +24,9 @@ STEPS = [
 ]
 
 
-def start(folder: Path, name: str) -> "subprocess.Popen[str]":
+def start(folder: Path, name: str, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "train.py"), *STEPS, *in_folder(folder), f"name={name}"],
+        [sys.executable, str(REPOSITORY / "train.py"), *STEPS, *words, *in_folder(folder), f"name={name}"],
         cwd=REPOSITORY,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -74,6 +74,29 @@ def test_twenty_kills_leave_the_same_weights(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
     named = [path for path in Path("/proc").glob("[0-9]*/cmdline") if _names(path, str(tmp_path))]
     assert not named
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moment", ["checkpoints/checkpoint-2", ".model.*", "predictions.jsonl"])
+def test_a_kill_in_the_midst_of_a_save(moment: str, tmp_path: Path) -> None:
+    """As soon as the folder or file shows: half a checkpoint, half a model/, an evaluation without its metrics."""
+    few = ["trainer.max_steps=4", "trainer.save_steps=2"]
+    for name in ("whole", "killed"):
+        process = start(tmp_path, name, *few)
+        folder = tmp_path / "outputs" / "runs" / name
+        while name == "killed" and process.poll() is None and not any(folder.glob(moment)):
+            time.sleep(0.0005)
+        if name == "killed":
+            process.kill()
+        process.communicate()
+    assert not (folder / "COMPLETE").exists()
+    again = start(tmp_path, "killed", *few)
+    said = again.communicate(timeout=280)[0]
+    assert again.returncode == 0, said
+    same_end(folder, folder.with_name("whole"))
+    same_log(folder, folder.with_name("whole"))
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
 
 
 def _names(path: Path, folder: str) -> bool:

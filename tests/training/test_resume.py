@@ -157,12 +157,31 @@ def test_what_a_killed_save_left_behind_does_no_harm(workplace: Path, uninterrup
     same_end(resumed(workplace, "half-saved"), uninterrupted)
 
 
+def of_an_earlier_version(checkpoint: Path) -> None:
+    (checkpoint / WHOLE).write_text("")
+    (checkpoint / "timing.json").unlink()
+
+
 def test_the_seconds_of_all_attempts_add_up(workplace: Path, uninterrupted: Path) -> None:
     folder = as_broken_off(uninterrupted, "timed", last=4)
+    of_an_earlier_version(folder / "checkpoints" / "checkpoint-4")
     write_json(folder / "timing.json", {"train_seconds": 100.0, "steps": 4})
     resumed(workplace, "timed")
     assert 100 < read_json(folder / "timing.json")["train_seconds"] < 160
     assert read_json(folder / "metrics.json")["timing"]["train_seconds"] > 100
+
+
+def test_each_checkpoint_knows_its_seconds(workplace: Path, uninterrupted: Path) -> None:
+    first, last = (
+        read_json(uninterrupted / "checkpoints" / f"checkpoint-{step}" / "timing.json") for step in (2, 6)
+    )
+    assert (first["steps"], last["steps"]) == (2, 6)
+    assert 0 < first["train_seconds"] < last["train_seconds"]
+    folder = as_broken_off(uninterrupted, "timed-by-share", last=4)
+    of_an_earlier_version(folder / "checkpoints" / "checkpoint-4")
+    write_json(folder / "timing.json", {"train_seconds": 6000.0, "steps": 6})
+    resumed(workplace, "timed-by-share")
+    assert 4000 < read_json(folder / "timing.json")["train_seconds"] < 4100
 
 
 def test_seconds_of_what_is_trained_anew_do_not_count(workplace: Path, uninterrupted: Path) -> None:
@@ -196,8 +215,9 @@ def test_a_logged_nan_survives_a_resume(tmp_path: Path) -> None:
 def test_the_newest_whole_checkpoint_is_found_by_number(tmp_path: Path) -> None:
     for step in (9, 10, 100):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        for name in ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
-            (tmp_path / f"checkpoint-{step}" / name).write_text("{}")
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            torch.save({}, tmp_path / f"checkpoint-{step}" / name)
         save_file({"a": torch.zeros(1)}, tmp_path / f"checkpoint-{step}" / "model.safetensors")
         (tmp_path / f"checkpoint-{step}" / WHOLE).write_text("")  # as earlier versions left it
     (tmp_path / "checkpoint-1000").mkdir()
