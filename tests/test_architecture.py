@@ -13,6 +13,7 @@ BASE = {
     "ntil.escape",
     "ntil.io",
     "ntil.checksums",
+    "ntil.nonfinite",
     "ntil.locks",
     "ntil.settings",
     "ntil.checkout",
