@@ -54,7 +54,7 @@ def test_tasks_that_keep_it_pass() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"error": Task.error}, "does not rank its errors"),
+        ({"error": Task.error, "headline": "share"}, "does not rank its errors"),
         ({"error": lambda *_: None}, r"error\(\) gives None"),
         ({"headline": "exact"}, "'exact' is none of its metrics"),
         ({"parse": lambda *_: None}, r"parse\(\) cannot read what answer\(\) writes for record a-1: '12'"),
