@@ -16,13 +16,13 @@ from pathlib import Path
 
 from PIL import Image, ImageStat
 
+from data_prep.builder import Builder
 from data_prep.pictures import read_picture
 from data_prep.sources import PICTURES, read_table, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 
-VERSION = 2  # raise it whenever the same config gives other records
 SPLITS = {"train": "train", "valid": "val", "test": "test"}  # their name → ours
 HOME = "https://www.kaggle.com/datasets/gpiosenka/time-image-datasetclassification"
 
@@ -171,3 +171,8 @@ def _labels(raw: Path) -> tuple[dict[str, set[tuple[int, int]]], list[Skipped]]:
         else:
             labels.setdefault(row["filepaths"].strip().replace("\\", "/"), set()).add(time)
     return labels, skipped
+
+
+BUILDER = Builder(
+    "clock_time", ClockTimeConfig, plan, version=2, help="the Kaggle TIME clocks, from its folder"
+)
