@@ -22,6 +22,7 @@ import shapely
 from PIL import Image
 
 from data_prep.builder import Builder
+from data_prep.clock.caption import shown_time
 from data_prep.detection.records import Box, cut
 from data_prep.pictures import read_picture
 from data_prep.schema import Within
@@ -82,7 +83,7 @@ def plan(config: ClockPhotosConfig) -> Plan:
                 skipped.append(
                     Skipped(shown(f"{where} ({found.value})" if found.value else where), found.why)
                 )
-    return Plan(jobs=jobs, make=partial(make, config), caption=_caption, skipped=skipped)
+    return Plan(jobs=jobs, make=partial(make, config), caption=shown_time, skipped=skipped)
 
 
 def make(config: ClockPhotosConfig, job: Job) -> Made | Skipped:
@@ -199,10 +200,6 @@ def _iou(one: Box, other: Box) -> float:
 
 def _is_pixel(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
-
-
-def _caption(example: Example) -> str:
-    return f"{example.target['hour']}:{example.target['minute']:02d}"
 
 
 BUILDER = Builder(

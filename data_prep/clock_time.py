@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageStat
 
 from data_prep.builder import Builder
+from data_prep.clock.caption import shown_time
 from data_prep.pictures import read_picture
 from data_prep.sources import PICTURES, read_table, shown
 from data_prep.writer import Made, Plan, Skipped
@@ -77,7 +78,7 @@ def plan(config: ClockTimeConfig) -> Plan:
     skipped += [
         Skipped(path, "listed in clocks.csv, not in the folder") for path in labels if path not in seen
     ]
-    return Plan(jobs=jobs, make=partial(make, config), caption=caption, skipped=skipped)
+    return Plan(jobs=jobs, make=partial(make, config), caption=shown_time, skipped=skipped)
 
 
 def parse_time(name: str) -> tuple[int, int] | None:
@@ -109,11 +110,6 @@ def make(config: ClockTimeConfig, job: Job) -> Made | Skipped:
         meta={"source": job.path},
     )
     return Made(example, content)
-
-
-def caption(example: Example) -> str:
-    """The time as people write it: "3:05"."""
-    return f"{example.target['hour']}:{example.target['minute']:02d}"
 
 
 def _raw_folder(raw: str) -> Path:

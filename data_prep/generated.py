@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.builder import Builder
+from data_prep.contact_sheet import said
 from data_prep.schema import Within
 from data_prep.writer import Made, Plan
 from ntil.data.example import Example
@@ -81,11 +82,6 @@ class Drawn:
 
 C = TypeVar("C", bound=Generated)
 Draw = Callable[[C, str, np.random.Generator], Drawn]
-
-
-def said(example: Example) -> str:
-    """What is asked, or else what is true: the caption under a picture of the contact sheet."""
-    return example.query or ", ".join(map(str, example.target.values()))
 
 
 def generated(

@@ -73,10 +73,10 @@ class Request:
 def request(data: Mapping[str, Any]) -> Request:
     """Check a data config against its builder's schema."""
     name = data.get("builder")
-    if name not in BUILDERS:
+    builder = BUILDERS.get(name) if isinstance(name, str) else None
+    if builder is None:
         near = did_you_mean(str(name), BUILDERS)
         raise UserError(f"There is no data builder {name!r}.{near} Builders: {', '.join(BUILDERS)}.")
-    builder = BUILDERS[name]
     config = schema.load(builder.config, data, where="data")
     return Request(
         builder, config, {"builder": name, "version": builder.version, "config": schema.dump(config)}

@@ -33,8 +33,9 @@ from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
+from tasks.choices import chosen, letter
 from tasks.drawing import ANSWER, TRUTH, caption_font, enlarged
-from tasks.extraction import chosen, last_list, last_number, letter, value
+from tasks.extraction import last_list, last_number, value
 
 QUOTED = re.compile(
     r"""answer is:?\s*(?:"([^"]{0,500})"|“([^”]{0,500})”|'([^']{0,500})'(?!\w))""", re.IGNORECASE

@@ -52,6 +52,7 @@ class TextDetectionTask(Task):
         "parsed": Metric("parsed", "higher", "share"),
     }
     magnitude: ClassVar[Magnitude] = UNMATCHED
+    format: ShapesFormat
 
     def __init__(
         self,

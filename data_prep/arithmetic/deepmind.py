@@ -61,7 +61,7 @@ def plan(config: DeepMindConfig) -> Plan:
         for folder in names:
             for path in _chosen(config.modules, folder, folders[folder], skipped):
                 _read(config, split, path, examples, skipped)
-    return Plan(jobs=examples, make=Made, caption=lambda example: example.query or "", skipped=skipped)
+    return Plan(jobs=examples, make=Made, skipped=skipped)
 
 
 def _files(config: DeepMindConfig, folder: str) -> dict[str, Path]:

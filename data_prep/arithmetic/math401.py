@@ -48,7 +48,6 @@ def plan(config: Math401Config) -> Plan:
     return Plan(
         jobs=[result for result in results if isinstance(result, Example)],
         make=Made,
-        caption=lambda example: example.query or "",
         skipped=[result for result in results if isinstance(result, Skipped)],
     )
 

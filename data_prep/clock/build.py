@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from data_prep.clock.caption import shown_time
 from data_prep.clock.draw import render
 from data_prep.clock.sample import Clock, sample
 from data_prep.clock.style import ClockConfig
 from data_prep.generated import Drawn, generated
-from ntil.data.example import Example
 
 
 def draw_parameters(config: ClockConfig, split: str, rng: np.random.Generator) -> Clock:
@@ -21,11 +21,6 @@ def drawn(config: ClockConfig, split: str, rng: np.random.Generator) -> Drawn:
     return Drawn(target, clock.meta, picture=render(clock, config.size))
 
 
-def caption(example: Example) -> str:
-    """The time as people write it: "3:05"."""
-    return f"{example.target['hour']}:{example.target['minute']:02d}"
-
-
 BUILDER = generated(
-    "clock", ClockConfig, drawn, version=1, help="generated analog clocks, easy to hard", caption=caption
+    "clock", ClockConfig, drawn, version=1, help="generated analog clocks, easy to hard", caption=shown_time
 )
