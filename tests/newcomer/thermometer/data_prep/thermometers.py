@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from data_prep.generated import Drawn, Generated, generated
-from data_prep.schema import Choice, Of, Within
+from data_prep.schema import Choice, Of, Range, Within
 from ntil.errors import UserError
 
 LIQUIDS = {"red": (200, 40, 40), "blue": (40, 80, 200), "green": (30, 140, 60)}
@@ -21,6 +21,7 @@ class ThermometersConfig(Generated):
     lowest: Annotated[int, Within(-100, 100, "degrees")]
     highest: Annotated[int, Within(-100, 100, "degrees")]
     liquids: Annotated[Choice, Of(LIQUIDS)]
+    noise: Annotated[Range, Within(0.0, 40.0, "levels of 0–255")]  # standard deviation
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -32,10 +33,12 @@ def draw(config: ThermometersConfig, split: str, rng: np.random.Generator) -> Dr
     """One thermometer; whatever is random comes from rng."""
     halves = int(rng.integers(2 * config.lowest, 2 * config.highest + 1))
     liquid = config.liquids.draw(rng)
+    picture = np.asarray(render(config, halves / 2, LIQUIDS[liquid]))
+    noisy = picture + rng.normal(0, config.noise.draw(rng), picture.shape)
     return Drawn(
         target={"degrees": f"{halves / 2:.1f}"},
         meta={"liquid": liquid},
-        picture=render(config, halves / 2, LIQUIDS[liquid]),
+        picture=Image.fromarray(noisy.clip(0, 255).astype(np.uint8)),
     )
 
 
@@ -51,7 +54,9 @@ def render(config: ThermometersConfig, degrees: float, colour: tuple[int, int, i
     pen.ellipse((middle - 6, bottom - 6, middle + 6, bottom + 6), fill=colour)
     pen.rectangle((middle - 4, top, middle + 4, bottom), outline="black")
     for mark in range(config.lowest, config.highest + 1, 5):
-        pen.line((middle + 6, height(mark), middle + (14 if mark % 10 == 0 else 10), height(mark)), fill="black")
+        pen.line(
+            (middle + 6, height(mark), middle + (14 if mark % 10 == 0 else 10), height(mark)), fill="black"
+        )
     return image
 
 
