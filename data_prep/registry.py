@@ -46,7 +46,7 @@ def _modules(folder: Path, package: str) -> Iterator[str]:
             yield name
 
 
-BUILDERS: Mapping[str, Builder] = find(Path(__file__).parent, __package__ or "data_prep")
+BUILDERS: dict[str, Builder] = find(Path(__file__).parent, __package__ or "data_prep")
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Request:
 def request(data: Mapping[str, Any]) -> Request:
     """Check a data config against its builder's schema."""
     name = data.get("builder")
-    builder = BUILDERS.get(name) if isinstance(name, str) else None
-    if builder is None:
+    if name not in BUILDERS:
         near = did_you_mean(str(name), BUILDERS)
         raise UserError(f"There is no data builder {name!r}.{near} Builders: {', '.join(BUILDERS)}.")
+    builder = BUILDERS[name]
     config = schema.load(builder.config, data, where="data")
     return Request(
         builder, config, {"builder": name, "version": builder.version, "config": schema.dump(config)}
