@@ -92,13 +92,13 @@ def test_it_is_built_trained_and_scored(walked: Path) -> None:
     constrained = read_json(next((walked / "outputs" / "runs" / "first").glob("evaluation*/metrics.json")))
     assert constrained["splits"]["test"]["metrics"]["parsed"] == 1, "decoding is held to the format"
     assert (walked / "answers.png").exists()
-    assert "thermometer" in (walked / "outputs" / "runs" / "first" / "predictions.html").read_text()
+    assert "thermometer" in (walked / "outputs" / "runs" / "first" / "view.html").read_text()
 
 
 def test_its_results_are_shown(walked: Path) -> None:
     results = walked / "results"
     table = (results / "tables" / "thermometer.md").read_text(encoding="utf-8")
-    assert "| off by [degrees] ↓ |" in table or "off by [degrees] ↓" in table
+    assert "| loss | exact ↑ | off by [degrees] ↓ | parsed ↑ |" in table
     errors = (results / "tables" / "thermometer_errors.md").read_text(encoding="utf-8")
     assert "degrees off" in errors
     assert "no temperature" in errors

@@ -1,12 +1,15 @@
 """What is said about a task is said by the task: no other module of the pipeline or of the experiments knows one by name."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ntil.data.magnitude import WRONG_DIGITS, Magnitude
 from ntil.data.task import Task
+from ntil.errors import UserError
+from ntil.runs import tasks as finder
 from ntil.runs.tasks import _tasks, task_named
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +35,7 @@ def words(path: Path) -> set[str]:
 
 
 def test_no_module_knows_a_task_by_name() -> None:
-    names = set(_tasks())
+    names = set(_tasks()[0])
     assert {"clock", "arithmetic", "localization", "detection", "text_detection", "mathvista"} <= names
     assert {str(path.relative_to(ROOT)): found for path in FILES if (found := names & words(path))} == {}
 
@@ -46,6 +49,30 @@ def test_every_task_is_found_by_its_name(path: Path) -> None:
 def test_a_task_that_is_gone_has_the_defaults() -> None:
     assert task_named("sundial") is Task
     assert task_named("sundial").magnitude is WRONG_DIGITS
+
+
+@pytest.fixture
+def targets(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """What the checkout names, to be changed."""
+    named = {"tasks.clock.ClockTask"}
+    monkeypatch.setattr(finder, "known_targets", lambda root: named)
+    _tasks.cache_clear()
+    yield named
+    _tasks.cache_clear()
+
+
+def test_a_task_that_cannot_be_imported_stops_only_its_own_results(targets: set[str]) -> None:
+    targets.add("elsewhere.Sundial")
+    assert task_named("clock").__qualname__ == "ClockTask"
+    with pytest.raises(UserError, match=r"'sundial' is not found, and elsewhere\.Sundial cannot be imported"):
+        task_named("sundial")
+
+
+def test_two_tasks_of_one_name_are_refused(targets: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.arithmetic.ArithmeticTask.name", "clock")
+    targets.add("tasks.arithmetic.ArithmeticTask")
+    with pytest.raises(UserError, match="are both called 'clock'; rename one of them"):
+        task_named("clock")
 
 
 def test_bins_of_any_edges() -> None:
