@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from ntil.io import read_json
+from ntil.io import read_json, read_jsonl
 
 ROOT = Path(__file__).parents[2]
 NEW = Path(__file__).parent / "thermometer"
@@ -108,3 +110,19 @@ def test_its_results_are_shown(walked: Path) -> None:
     assert "test-00000" in gallery
     assert list((results / "gallery" / "thermometer").rglob("*.jpg"))
     assert "Reading a thermometer" in (results / "index.html").read_text(encoding="utf-8")
+
+
+def test_its_pictures_show_what_is_to_be_read(walked: Path) -> None:
+    """The column's pixels give the degrees back to within half a degree, so that the task can be learnt."""
+    root = walked / "data" / "thermometers_small"
+    config = read_json(root / "manifest.json")["config"]
+    for record in read_jsonl(root / "records.jsonl"):
+        picture = np.asarray(Image.open(root / record["image"]).convert("RGB")).astype(int)
+        column = (
+            np.ptp(picture[:, config["size"] // 2], axis=-1) > 60
+        )  # coloured, and neither black nor white
+        top = int(np.flatnonzero(column)[0])
+        low, high = 0.82 * config["size"], 0.06 * config["size"]
+        share = (low - top) / (low - high)
+        read = config["lowest"] + share * (config["highest"] - config["lowest"])
+        assert abs(read - float(record["target"]["degrees"])) <= 0.5

@@ -1,4 +1,4 @@
-"""Drawn thermometers: a column of liquid beside a scale from -20 to 40 degrees, in steps of half a degree."""
+"""Drawn thermometers: a column of liquid beside a scale with a mark every five degrees, to be read to half a degree."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -45,13 +45,13 @@ def draw(config: ThermometersConfig, split: str, rng: np.random.Generator) -> Dr
 def render(config: ThermometersConfig, degrees: float, colour: tuple[int, int, int]) -> Image.Image:
     image = Image.new("RGB", (config.size, config.size), "white")
     pen = ImageDraw.Draw(image)
-    top, bottom, middle = 0.06 * config.size, 0.9 * config.size, config.size / 2
+    top, bottom, middle = 0.06 * config.size, 0.82 * config.size, config.size / 2
 
     def height(value: float) -> float:
         return bottom + (top - bottom) * (value - config.lowest) / (config.highest - config.lowest)
 
     pen.rectangle((middle - 4, height(degrees), middle + 4, bottom), fill=colour)
-    pen.ellipse((middle - 6, bottom - 6, middle + 6, bottom + 6), fill=colour)
+    pen.ellipse((middle - 6, bottom, middle + 6, bottom + 10), fill=colour)
     pen.rectangle((middle - 4, top, middle + 4, bottom), outline="black")
     for mark in range(config.lowest, config.highest + 1, 5):
         pen.line(
