@@ -21,6 +21,8 @@ from typing import Annotated
 import shapely
 from PIL import Image
 
+from data_prep.builder import Builder
+from data_prep.clock.caption import shown_time
 from data_prep.detection.records import Box, cut
 from data_prep.pictures import read_picture
 from data_prep.schema import Within
@@ -30,7 +32,6 @@ from ntil.data.example import Example
 from ntil.errors import UserError
 from ntil.io import inside
 
-VERSION = 2  # raise it whenever the same config gives other records
 COLUMNS = ("file_name", "hour", "minute")
 BOXES = ("bbox_gt", "bbox_det")  # one of them has to be there
 LEAST_SEEN = 0.5  # of a box within the photo; else the list speaks of another size
@@ -82,7 +83,7 @@ def plan(config: ClockPhotosConfig) -> Plan:
                 skipped.append(
                     Skipped(shown(f"{where} ({found.value})" if found.value else where), found.why)
                 )
-    return Plan(jobs=jobs, make=partial(make, config), caption=_caption, skipped=skipped)
+    return Plan(jobs=jobs, make=partial(make, config), caption=shown_time, skipped=skipped)
 
 
 def make(config: ClockPhotosConfig, job: Job) -> Made | Skipped:
@@ -201,5 +202,10 @@ def _is_pixel(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
 
 
-def _caption(example: Example) -> str:
-    return f"{example.target['hour']}:{example.target['minute']:02d}"
+BUILDER = Builder(
+    "clock_photos",
+    ClockPhotosConfig,
+    plan,
+    version=2,
+    help="clocks on photographs (It's About Time), from its lists",
+)

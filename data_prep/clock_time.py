@@ -16,13 +16,14 @@ from pathlib import Path
 
 from PIL import Image, ImageStat
 
+from data_prep.builder import Builder
+from data_prep.clock.caption import shown_time
 from data_prep.pictures import read_picture
 from data_prep.sources import PICTURES, read_table, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 
-VERSION = 2  # raise it whenever the same config gives other records
 SPLITS = {"train": "train", "valid": "val", "test": "test"}  # their name → ours
 HOME = "https://www.kaggle.com/datasets/gpiosenka/time-image-datasetclassification"
 
@@ -77,7 +78,7 @@ def plan(config: ClockTimeConfig) -> Plan:
     skipped += [
         Skipped(path, "listed in clocks.csv, not in the folder") for path in labels if path not in seen
     ]
-    return Plan(jobs=jobs, make=partial(make, config), caption=caption, skipped=skipped)
+    return Plan(jobs=jobs, make=partial(make, config), caption=shown_time, skipped=skipped)
 
 
 def parse_time(name: str) -> tuple[int, int] | None:
@@ -109,11 +110,6 @@ def make(config: ClockTimeConfig, job: Job) -> Made | Skipped:
         meta={"source": job.path},
     )
     return Made(example, content)
-
-
-def caption(example: Example) -> str:
-    """The time as people write it: "3:05"."""
-    return f"{example.target['hour']}:{example.target['minute']:02d}"
 
 
 def _raw_folder(raw: str) -> Path:
@@ -171,3 +167,8 @@ def _labels(raw: Path) -> tuple[dict[str, set[tuple[int, int]]], list[Skipped]]:
         else:
             labels.setdefault(row["filepaths"].strip().replace("\\", "/"), set()).add(time)
     return labels, skipped
+
+
+BUILDER = Builder(
+    "clock_time", ClockTimeConfig, plan, version=2, help="the Kaggle TIME clocks, from its folder"
+)

@@ -18,6 +18,11 @@ LONGEST = 200  # characters of a caption that are looked at
 PAPER, INK, FAINT = (255, 255, 255), (25, 25, 30), (120, 120, 128)
 
 
+def said(example: Example) -> str:
+    """A caption for any set: what is asked, or where the question is always the same, what is true."""
+    return example.query or ", ".join(map(str, example.target.values()))
+
+
 def contact_sheet(root: Path, caption: Callable[[Example], str], out: Path) -> None:
     """Draw the examples of the data set in `root`, evenly spaced through each split, to the PNG file `out`."""
     splits: dict[str, list[Example]] = {}

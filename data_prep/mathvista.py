@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from data_prep.accounts import plain
+from data_prep.builder import Builder
 from data_prep.pictures import read_picture
 from data_prep.schema import Within
 from data_prep.sources import Folder, read_text, shown
@@ -27,7 +28,6 @@ from ntil.errors import UserError
 from ntil.io import inside
 from ntil.numbers.text import MOST_DIGITS
 
-VERSION = 2  # raise it whenever the same config gives other records
 FILE = "testmini.json"
 HOME = "https://mathvista.github.io"
 FIELDS = ("question_type", "answer_type", "choices", "unit", "precision", "answer")
@@ -193,3 +193,8 @@ def _is_finite(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+BUILDER = Builder(
+    "mathvista", MathVistaConfig, plan, version=2, help="MathVista testmini, from its folder (test only)"
+)

@@ -1,95 +1,53 @@
-"""Builders by name. A new data set is a config dataclass, a function that plans it, and one line here."""
+"""Builders by name: every module of this package that holds a BUILDER is found by itself.
+
+A new data set is one module here (data_prep/thermometers.py, or a package with several) and one file in conf/data/ that
+says `builder: thermometers`. docs/add_a_task.md shows both.
+"""
 
 import hashlib
+import importlib
 import json
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep import clock_photos, clock_time, mathvista, schema
-from data_prep.arithmetic import deepmind, math401, sums
-from data_prep.charts import build as charts
-from data_prep.charts.config import ChartsConfig
-from data_prep.clock import build as clock
-from data_prep.clock.style import ClockConfig
-from data_prep.detection import coco, refcoco, voc
-from data_prep.scenes import build as scenes
-from data_prep.scenes.config import ScenesConfig
-from data_prep.text_sets import build as text_sets
-from data_prep.words import build as words
-from data_prep.words.config import WordsConfig
-from data_prep.writer import Plan, is_up_to_date, write
+from data_prep import schema
+from data_prep.builder import Builder
+from data_prep.writer import is_up_to_date, write
 from ntil.errors import UserError, did_you_mean
+from ntil.settings import load_settings
+
+HOLDS = "BUILDER"  # the name of a module's builder
 
 
-@dataclass(frozen=True)
-class Builder:
-    config: type[Any]  # frozen dataclass with `name` and `builder`
-    plan: Callable[[Any], Plan]
-    version: int
-    help: str
+def find(folder: Path, package: str) -> dict[str, Builder]:
+    """The builders of a package's modules and of those in its packages, by name, in alphabetical order."""
+    found: dict[str, tuple[Builder, str]] = {}
+    for module in _modules(folder, package):
+        builder = vars(importlib.import_module(module)).get(HOLDS)
+        if builder is None:
+            continue
+        if not isinstance(builder, Builder):
+            raise UserError(f"{module}.{HOLDS} is {builder!r} and no data_prep.builder.Builder.")
+        if builder.name in found:
+            other = found[builder.name][1]
+            raise UserError(f"{other} and {module} both build {builder.name!r}; rename one of them.")
+        found[builder.name] = builder, module
+    return {name: builder for name, (builder, _) in sorted(found.items())}
 
 
-BUILDERS: dict[str, Builder] = {
-    "clock": Builder(ClockConfig, clock.plan, clock.VERSION, "generated analog clocks, easy to hard"),
-    "clock_time": Builder(
-        clock_time.ClockTimeConfig,
-        clock_time.plan,
-        clock_time.VERSION,
-        "the Kaggle TIME clocks, from its folder",
-    ),
-    "charts": Builder(
-        ChartsConfig,
-        charts.plan,
-        charts.VERSION,
-        "generated charts, gauges and rulers with questions, easy to hard",
-    ),
-    "mathvista": Builder(
-        mathvista.MathVistaConfig,
-        mathvista.plan,
-        mathvista.VERSION,
-        "MathVista testmini, from its folder (test only)",
-    ),
-    "refcoco": Builder(
-        refcoco.RefCocoConfig,
-        refcoco.plan,
-        refcoco.VERSION,
-        "RefCOCO, RefCOCO+ and RefCOCOg, from their folders",
-    ),
-    "coco": Builder(coco.CocoConfig, coco.plan, coco.VERSION, "objects of COCO json, from its folder"),
-    "voc": Builder(voc.VocConfig, voc.plan, voc.VERSION, "objects of Pascal VOC and sets in its layout"),
-    "words": Builder(
-        WordsConfig, words.plan, words.VERSION, "generated words on plain to textured ground, easy to hard"
-    ),
-    "text_set": Builder(
-        text_sets.TextSetConfig,
-        text_sets.plan,
-        text_sets.VERSION,
-        "public text detection sets, from their folders",
-    ),
-    "clock_photos": Builder(
-        clock_photos.ClockPhotosConfig,
-        clock_photos.plan,
-        clock_photos.VERSION,
-        "clocks on photographs (It's About Time), from its lists",
-    ),
-    "sums": Builder(
-        sums.SumsConfig, sums.plan, sums.VERSION, "generated arithmetic in text, easy and medium"
-    ),
-    "math401": Builder(
-        math401.Math401Config, math401.plan, math401.VERSION, "MATH-401, arithmetic in text (test only)"
-    ),
-    "deepmind_mathematics": Builder(
-        deepmind.DeepMindConfig,
-        deepmind.plan,
-        deepmind.VERSION,
-        "DeepMind's Mathematics Dataset, from its folder",
-    ),
-    "scenes": Builder(
-        ScenesConfig, scenes.plan, scenes.VERSION, "generated shapes with referring expressions, easy to hard"
-    ),
-}
+def _modules(folder: Path, package: str) -> Iterator[str]:
+    for info in pkgutil.iter_modules([str(folder)]):
+        name = f"{package}.{info.name}"
+        if info.ispkg:
+            yield from _modules(folder / info.name, name)
+        elif not info.name.startswith("_") and name != __name__:
+            yield name
+
+
+BUILDERS: dict[str, Builder] = find(Path(__file__).parent, __package__ or "data_prep")
 
 
 @dataclass(frozen=True)
@@ -139,7 +97,7 @@ def request(data: Mapping[str, Any]) -> Request:
         near = did_you_mean(str(name), BUILDERS)
         raise UserError(f"There is no data builder {name!r}.{near} Builders: {', '.join(BUILDERS)}.")
     builder = BUILDERS[name]
-    config = schema.load(builder.config, data, where="data")
+    config = load_settings(builder.config, data, where="data")
     return Request(
         builder, config, {"builder": name, "version": builder.version, "config": schema.dump(config)}
     )

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_prep.accounts import Apart, Skipped, commonest
-from data_prep.contact_sheet import contact_sheet
+from data_prep.contact_sheet import contact_sheet, said
 from data_prep.processes import in_processes
 from data_prep.sources import shown
 from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
@@ -51,7 +51,7 @@ class Plan:
 
     jobs: Sequence[Any]
     make: Callable[[Any], Made | Skipped]
-    caption: Callable[[Example], str]  # under each picture of the contact sheet
+    caption: Callable[[Example], str] = said  # under each picture of the contact sheet
     skipped: Sequence[Skipped] = field(default=())  # known before any job ran
     unique_across_splits: bool = False  # drop a picture whose very bytes an earlier split already holds
 

@@ -18,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
+from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
 from ntil.metrics.numbers import WORST, digits_right, is_close, relative_error
-from ntil.numbers.text import parse_number
+from ntil.numbers.text import NUMBER_PATTERN, parse_number
 from tasks.extraction import last_number, value
 
 _DIGITS = re.compile(r"[+-]?[0-9]*\.?[0-9]+")
@@ -36,6 +37,29 @@ class Number(NamedTuple):
 
     def __str__(self) -> str:
         return self.text
+
+
+class NumberFormat(AnswerFormat[Number]):
+    """A number as it was written and nothing else, behind a lead-in (`prefix`)."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+
+    @property
+    def pattern(self) -> str:
+        return re.escape(self.prefix) + NUMBER_PATTERN
+
+    def write(self, value: Number) -> str:
+        return self.prefix + value.text
+
+    def read(self, text: str) -> Number | None:
+        text = text.strip()
+        if self.prefix:
+            if not text.startswith(self.prefix.strip()):
+                return None
+            text = text.removeprefix(self.prefix.strip()).strip().removesuffix(".")
+        number = parse_number(text)
+        return None if number is None else Number(text, number)
 
 
 class ArithmeticTask(Task):
@@ -54,26 +78,18 @@ class ArithmeticTask(Task):
     }
 
     def __init__(self, question: str = "{query}", prefix: str = "", max_new_tokens: int = 24) -> None:
-        self.question, self.prefix, self.max_new_tokens = question, prefix, max_new_tokens
-
-    @property
-    def answer_pattern(self) -> str:
-        return re.escape(self.prefix) + r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+        self.format = NumberFormat(prefix)
+        self.question, self.max_new_tokens = question, max_new_tokens
 
     def prompt(self, example: Example) -> str:
         return self.question.replace("{query}", example.query or "")
 
-    def answer(self, example: Example) -> str:
-        return self.prefix + _truth(example).text
-
-    def parse(self, text: str) -> Number | None:
-        text = text.strip()
-        if self.prefix:
-            if not text.startswith(self.prefix.strip()):
-                return None
-            text = text.removeprefix(self.prefix.strip()).strip().removesuffix(".")
-        number = parse_number(text)
-        return None if number is None else Number(text, number)
+    def truth(self, example: Example) -> Number:
+        text: Any = example.target["answer"]
+        number = parse_number(text) if isinstance(text, str) else None
+        if number is None:
+            raise UserError(f"record {example.id}: the answer {text!r} is not a number written as text.")
+        return Number(text.strip(), number)
 
     def parse_otherwise(self, text: str, example: Example) -> Number | None:
         """The number that a sentence, an equation or JSON answers (tasks.extraction)."""
@@ -82,7 +98,7 @@ class ArithmeticTask(Task):
         return None if number is None or found is None else Number(number, found)
 
     def score(self, parsed: Number | None, example: Example) -> dict[str, float | None]:
-        truth = _truth(example)
+        truth = self.truth(example)
         if parsed is None:
             return {"correct": 0, "exact": 0, "relative_error": float(WORST), "digits": 0, "no_number": 1}
         plain, truly = _plain(parsed.text), _plain(truth.text)
@@ -98,14 +114,6 @@ class ArithmeticTask(Task):
         if scores["correct"]:
             return 0.0
         return (scores["relative_error"] or 0.0) + (scores["no_number"] or 0.0) + 1e-9
-
-
-def _truth(example: Example) -> Number:
-    text: Any = example.target["answer"]
-    number = parse_number(text) if isinstance(text, str) else None
-    if number is None:
-        raise UserError(f"record {example.id}: the answer {text!r} is not a number written as text.")
-    return Number(text.strip(), number)
 
 
 def _plain(number: str) -> str:

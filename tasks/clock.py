@@ -19,7 +19,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image, ImageDraw
 
+from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
+from ntil.data.magnitude import Magnitude
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
 from ntil.metrics.clock import DIAL, circular_gap, plain_gap
@@ -61,6 +63,24 @@ class Reading(NamedTuple):
         return f"{self.hour}:{self.minute:02d}"
 
 
+class TimeFormat(AnswerFormat[Reading]):
+    """`3:25`, read out of any text that holds exactly one time H:MM."""
+
+    @property
+    def pattern(self) -> str:
+        return r"(?:[1-9]|1[0-2]):[0-5][0-9]"
+
+    def write(self, value: Reading) -> str:
+        return str(value)
+
+    def read(self, text: str) -> Reading | None:
+        found = {Reading(int(hour), int(minute)) for hour, minute in _TIME.findall(text)}
+        if len(found) != 1:
+            return None
+        reading = found.pop()
+        return reading if 1 <= reading.hour <= 12 and reading.minute < 60 else None
+
+
 class ClockTask(Task):
     """See the module's docstring. question: the prompt's text."""
 
@@ -79,27 +99,27 @@ class ClockTask(Task):
         "gap_plain_worst": Metric("gap, plain, unparsed = 720", "lower", "minutes", 2),
         "parsed": Metric("parsed", "higher", "share"),
     }
+    magnitude: ClassVar[Magnitude] = Magnitude(
+        "minutes off, around the dial",
+        (0, 1, 2, 3, 5, 10, 30, 60),
+        "no time",
+        lambda scores: scores["gap_circular"],
+    )
+    number_names: ClassVar[Sequence[str]] = ("hour", "minute")
+    format = TimeFormat()
 
     def __init__(self, question: str = "What time is it?", max_new_tokens: int = 8) -> None:
         self.question = question
         self.max_new_tokens = max_new_tokens
 
-    @property
-    def answer_pattern(self) -> str:
-        return r"(?:[1-9]|1[0-2]):[0-5][0-9]"
-
     def prompt(self, example: Example) -> str:
         return self.question
 
-    def answer(self, example: Example) -> str:
-        return str(_truth(example))
-
-    def parse(self, text: str) -> Reading | None:
-        found = {Reading(int(hour), int(minute)) for hour, minute in _TIME.findall(text)}
-        if len(found) != 1:
-            return None
-        reading = found.pop()
-        return reading if 1 <= reading.hour <= 12 and reading.minute < 60 else None
+    def truth(self, example: Example) -> Reading:
+        time = _on_the_dial(int(example.target["hour"]), int(example.target["minute"]))
+        if time is None:
+            raise UserError(f"record {example.id}: {example.target} is no time.")
+        return time
 
     def parse_otherwise(self, text: str, example: Example) -> Reading | None:
         found = {_other_time(one) for one in _OTHER_TIMES.finditer(text)}
@@ -110,7 +130,7 @@ class ClockTask(Task):
             wrong = dict.fromkeys(("exact", "within_1", "hour", "minute", "parsed"), 0.0)
             worst = {"gap_circular_worst": DIAL / 2, "gap_plain_worst": float(DIAL)}
             return {**wrong, "gap_circular": None, "gap_plain": None, **worst}
-        truth = _truth(example)
+        truth = self.truth(example)
         circular, plain = float(circular_gap(*parsed, *truth)), float(plain_gap(*parsed, *truth))
         return {
             "exact": float(circular == 0),
@@ -134,17 +154,10 @@ class ClockTask(Task):
         image, _ = enlarged(image)
         pen = ImageDraw.Draw(image)
         if example is not None:
-            _draw_hands(pen, image.size, _truth(example), TRUTH, 7)
+            _draw_hands(pen, image.size, self.truth(example), TRUTH, 7)
         if parsed is not None:
             _draw_hands(pen, image.size, parsed, ANSWER, 3)
         return image
-
-
-def _truth(example: Example) -> Reading:
-    time = _on_the_dial(int(example.target["hour"]), int(example.target["minute"]))
-    if time is None:
-        raise UserError(f"record {example.id}: {example.target} is no time.")
-    return time
 
 
 def _on_the_dial(hour: int, minute: int) -> Reading | None:

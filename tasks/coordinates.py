@@ -111,15 +111,25 @@ class CoordinateFormat:
 
     @property
     def box_pattern(self) -> str:
-        """A regular expression of one box as `write` writes it, to hold decoding to (`evaluation.constrained`)."""
+        """A regular expression of one box as `write` writes it."""
+        return self._pattern("{1}")
+
+    @property
+    def polygon_pattern(self) -> str:
+        """A regular expression of one polygon as `write` writes it: three points or more."""
+        return self._pattern("{2,}")
+
+    def _pattern(self, more: str) -> str:
+        """Of one shape: its first point, and `more` of them."""
         before, after = map(re.escape, self.marks)
         if self.style == "loc":
-            return before + r"(?:<loc(?:0[0-9]{3}|10[01][0-9]|102[0-3])>){4}" + after
+            point = r"(?:<loc(?:0[0-9]{3}|10[01][0-9]|102[0-3])>){2}"
+            return before + f"{point}(?:{point}){more}" + after
         if self.style == "list":
             number = r"(?:0\.[0-9]{2}|1\.00)"
-            return before + rf"\[{number}(?:, {number}){{3}}\]" + after
+            return before + rf"\[{number}, {number}(?:, {number}, {number}){more}\]" + after
         number = r"(?:0|[1-9][0-9]{0,2}|1000)" if self.steps == 1000 else r"(?:0|[1-9][0-9]{0,8})"
-        return before + rf"\({number},{number}\),\({number},{number}\)" + after
+        return before + rf"\({number},{number}\)(?:,\({number},{number}\)){more}" + after
 
     def _frame(self, size: Size) -> tuple[Size, tuple[int, int]]:
         """Width and height that the steps divide, and where the picture's corner lies in there."""

@@ -24,15 +24,14 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from ntil.data.example import Example
+from ntil.data.magnitude import Magnitude, Scores
 from ntil.data.task import Item, Metric, Task
 from ntil.metrics import boxes
 from ntil.metrics.exact import Number
-from tasks.coordinates import CoordinateFormat, Size, Steps
+from tasks.coordinates import CoordinateFormat, Size
 from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
 from tasks.lenient import read_shapes, says_nothing
-
-Corners = list[Steps]  # of a box, in steps of the format: top left, bottom right
-NONE = "none"
+from tasks.shapes import UNMATCHED, BoxFormat, Shape, ShapesFormat, is_box, size_of, unmatched
 
 
 class _BoxTask(Task):
@@ -46,37 +45,27 @@ class _BoxTask(Task):
         question: str = "Where is {query}?",
         max_new_tokens: int = 32,
     ) -> None:
-        self.format = CoordinateFormat.of(coordinates)
+        self.coordinates = CoordinateFormat.of(coordinates)
         self.question, self.max_new_tokens = question, max_new_tokens
 
     def prompt(self, example: Example) -> str:
         return self.question.replace("{query}", example.query or "the object")
 
-    def read_boxes(self, text: str) -> list[Corners] | None:
-        """The boxes of a text that holds nothing else."""
-        shapes = self.format.read(text)
-        if shapes is None or not all(_is_box(shape) for shape in shapes):
-            return None
-        return shapes
+    def read_other_boxes(self, text: str, example: Example) -> list[Shape]:
+        """The boxes of a text in another format (tasks.lenient); [] where it holds none, or other shapes."""
+        found = read_shapes(text, self.coordinates, size_of(example))
+        return found if all(map(is_box, found)) else []
 
-    def read_other_boxes(self, text: str, example: Example) -> list[Corners] | None:
-        """The boxes of a text in another format (tasks.lenient); None where it holds none, or other shapes."""
-        found = read_shapes(text, self.format, _size(example))
-        return found if found and all(map(_is_box, found)) else None
-
-    def write_boxes(self, found: Sequence[boxes.Box], size: Size) -> str:
-        return self.format.write([self.format.box_to_steps(box, size) for box in found])
-
-    def pixels(self, shape: Corners, size: Size) -> list[Number]:
+    def pixels(self, shape: Shape, size: Size) -> list[Number]:
         """[x1, y1, x2, y2] in pixels, without rounding."""
-        (x1, y1), (x2, y2) = self.format.to_pixels(shape, size)
+        (x1, y1), (x2, y2) = self.coordinates.to_pixels(shape, size)
         return [x1, y1, x2, y2]
 
-    def _drawn(self, image: Image.Image, shapes: Sequence[Corners], example: Example | None) -> Image.Image:
+    def _drawn(self, image: Image.Image, shapes: Sequence[Shape], example: Example | None) -> Image.Image:
         size = image.size
         image, scale = enlarged(image)
         if example is not None:
-            known = _size(example)
+            known = size_of(example)
             for colour, known_boxes in ((FAINT, _ignored(example)), (TRUTH, example.target["boxes"])):
                 for box in known_boxes:
                     sides = zip(box, size * 2, known * 2, strict=True)
@@ -89,6 +78,10 @@ class _BoxTask(Task):
         for shape in shapes:
             outline(image, corners([value * scale for value in self.pixels(shape, size)]), ANSWER, 2)
         return image
+
+
+def _overlap(scores: Scores) -> float | None:
+    return scores["iou"] if scores["parsed"] else None
 
 
 class LocalizationTask(_BoxTask):
@@ -106,26 +99,36 @@ class LocalizationTask(_BoxTask):
         "parsed": Metric("parsed", "higher", "share"),
     }
 
-    @property
-    def answer_pattern(self) -> str:
-        return self.format.box_pattern
+    magnitude: ClassVar[Magnitude] = Magnitude(
+        "IoU with the truth",
+        (0.9, 0.75, 0.5, 0.25, 0),
+        "no box",
+        _overlap,
+        hidden=0,
+        names=("0.9–1", "0.75–0.9", "0.5–0.75", "0.25–0.5", "0–0.25"),
+    )
 
-    def answer(self, example: Example) -> str:
-        return self.write_boxes([_box(example)], _size(example))
+    def __init__(
+        self,
+        coordinates: str = "integers_1000",
+        question: str = "Where is {query}?",
+        max_new_tokens: int = 32,
+    ) -> None:
+        super().__init__(coordinates, question, max_new_tokens)
+        self.format = BoxFormat(self.coordinates)
 
-    def parse(self, text: str) -> Corners | None:
-        found = self.read_boxes(text)
-        return found[0] if found is not None and len(found) == 1 else None
+    def truth(self, example: Example) -> Shape:
+        return self.coordinates.box_to_steps(_box(example), size_of(example))
 
-    def parse_otherwise(self, text: str, example: Example) -> Corners | None:
+    def parse_otherwise(self, text: str, example: Example) -> Shape | None:
         """The one box of the text; the same box again is no other."""
         found = self.read_other_boxes(text, example)
         return found[0] if found and all(box == found[0] for box in found) else None
 
-    def score(self, parsed: Corners | None, example: Example) -> dict[str, float | None]:
+    def score(self, parsed: Shape | None, example: Example) -> dict[str, float | None]:
         if parsed is None:
             return {**dict.fromkeys(self.metrics, 0.0), "centre": None}
-        size, truth = _size(example), _box(example)
+        size, truth = size_of(example), _box(example)
         found = self.pixels(parsed, size)
         overlap = boxes.iou(found, truth)
         return {
@@ -138,12 +141,12 @@ class LocalizationTask(_BoxTask):
 
     def constant(self, train: Sequence[Example]) -> str:
         """The median box: each edge's median share of the picture, in a picture of the first example's size."""
-        size = _size(train[0])
-        shares = [[value / side for value, side in zip(_box(e), _size(e) * 2, strict=True)] for e in train]
+        size = size_of(train[0])
+        shares = [[value / side for value, side in zip(_box(e), size_of(e) * 2, strict=True)] for e in train]
         middle = [
             median(column) * side for column, side in zip(zip(*shares, strict=True), size * 2, strict=True)
         ]
-        return self.write_boxes([middle], size)
+        return self.format.write(self.coordinates.box_to_steps(middle, size))
 
     def error(self, scores: Mapping[str, float | None]) -> float:
         """0 from IoU 0.5 on, so that a right box is drawn as right."""
@@ -171,6 +174,7 @@ class DetectionTask(_BoxTask):
         "ap_75": Metric("COCO AP@0.75", "higher", "share", of_split=True),
         "parsed": Metric("parsed", "higher", "share"),
     }
+    magnitude: ClassVar[Magnitude] = UNMATCHED
 
     def __init__(
         self,
@@ -179,20 +183,18 @@ class DetectionTask(_BoxTask):
         max_new_tokens: int = 256,
     ) -> None:
         super().__init__(coordinates, question, max_new_tokens)
+        self.format = ShapesFormat(self.coordinates)
 
-    def answer(self, example: Example) -> str:
+    def truth(self, example: Example) -> list[Shape]:
         ordered = sorted(example.target["boxes"], key=lambda box: (box[0], box[1]))
-        return self.write_boxes(ordered, _size(example)) if ordered else NONE
+        return [self.coordinates.box_to_steps(box, size_of(example)) for box in ordered]
 
-    def parse(self, text: str) -> list[Corners] | None:
-        return [] if text.strip() == NONE else self.read_boxes(text)
+    def parse_otherwise(self, text: str, example: Example) -> list[Shape] | None:
+        return [] if says_nothing(text) else self.read_other_boxes(text, example) or None
 
-    def parse_otherwise(self, text: str, example: Example) -> list[Corners] | None:
-        return [] if says_nothing(text) else self.read_other_boxes(text, example)
-
-    def score(self, parsed: list[Corners] | None, example: Example) -> dict[str, float | None]:
+    def score(self, parsed: list[Shape] | None, example: Example) -> dict[str, float | None]:
         truth = example.target["boxes"]
-        found = [self.pixels(shape, _size(example)) for shape in parsed or ()]
+        found = [self.pixels(shape, size_of(example)) for shape in parsed or ()]
         pairs = boxes.matched(found, truth)
         hit = {place for place, _ in pairs}
         missed = [box for place, box in enumerate(found) if place not in hit]
@@ -207,7 +209,7 @@ class DetectionTask(_BoxTask):
         return boxes.average_precision(
             [
                 boxes.Detections(
-                    [self.pixels(shape, _size(item.example)) for shape in item.parsed or ()],
+                    [self.pixels(shape, size_of(item.example)) for shape in item.parsed or ()],
                     item.example.target["boxes"],
                     _ignored(item.example),
                 )
@@ -216,16 +218,11 @@ class DetectionTask(_BoxTask):
         )
 
     def error(self, scores: Mapping[str, float | None]) -> float:
-        hits, found, targets = (scores[name] or 0.0 for name in ("hits", "found", "targets"))
-        return found + targets - 2 * hits + (0.0 if scores["parsed"] else 1.0)
+        return unmatched(scores) + (0.0 if scores["parsed"] else 1.0)
 
     def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
         """The picture at least 256 pixels large: targets green, ignored regions grey, the answer's boxes orange."""
         return self._drawn(image, parsed or [], example)
-
-
-def _is_box(shape: Corners) -> bool:
-    return len(shape) == 2 and shape[0][0] < shape[1][0] and shape[0][1] < shape[1][1]
 
 
 def _box(example: Example) -> list[float]:
@@ -235,7 +232,3 @@ def _box(example: Example) -> list[float]:
 
 def _ignored(example: Example) -> list[list[float]]:
     return [[float(value) for value in box] for box in example.target.get("ignored") or ()]
-
-
-def _size(example: Example) -> Size:
-    return int(example.target["width"]), int(example.target["height"])

@@ -29,11 +29,13 @@ from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image, ImageDraw
 
+from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
+from tasks.choices import chosen, letter
 from tasks.drawing import ANSWER, TRUTH, caption_font, enlarged
-from tasks.extraction import chosen, last_list, last_number, letter, value
+from tasks.extraction import last_list, last_number, value
 
 QUOTED = re.compile(
     r"""answer is:?\s*(?:"([^"]{0,500})"|“([^”]{0,500})”|'([^']{0,500})'(?!\w))""", re.IGNORECASE
@@ -61,6 +63,17 @@ class Answer(NamedTuple):
         return self.text
 
 
+class SentenceFormat(AnswerFormat[Answer]):
+    """Any text that is not empty, and what it offers. No pattern: which form an answer has depends on its question."""
+
+    def write(self, value: Answer) -> str:
+        return value.text
+
+    def read(self, text: str) -> Answer | None:
+        text = text.strip()
+        return _offered(text) if text else None
+
+
 class MathVistaTask(Task):
     """See the module's docstring. style: "full" prompts with hint and choices; "short" the question and the choices."""
 
@@ -74,6 +87,8 @@ class MathVistaTask(Task):
         "relative_error": Metric("relative error, at most 1", "lower", ""),
         "parsed": Metric("parsed", "higher", "share"),
     }
+
+    format = SentenceFormat()
 
     def __init__(self, style: str = "full", max_new_tokens: int = 64) -> None:
         if style not in STYLES:
@@ -91,7 +106,10 @@ class MathVistaTask(Task):
             lines += ["Choices:", *(f"({letter(i)}) {choice}" for i, choice in enumerate(choices))]
         return "\n".join(lines)
 
-    def answer(self, example: Example) -> str:
+    def truth(self, example: Example) -> Answer:
+        return _offered(self._written(example).strip())
+
+    def _written(self, example: Example) -> str:
         target = example.target
         if target["question_type"] != "multi_choice":
             return str(target["answer"])
@@ -101,15 +119,6 @@ class MathVistaTask(Task):
                 f"record {example.id}: the answer {target['answer']!r} is none of its choices {choices}."
             )
         return f"({letter(choices.index(str(target['answer'])))})"
-
-    def parse(self, text: str) -> Answer | None:
-        text = text.strip()
-        if not text:
-            return None
-        found = QUOTED.search(text)
-        quoted = next(group for group in found.groups() if group is not None).strip() if found else None
-        within = text if quoted is None else quoted
-        return Answer(text, quoted, last_number(within), last_list(within))
 
     def score(self, parsed: Answer | None, example: Example) -> dict[str, float | None]:
         target = example.target
@@ -161,6 +170,13 @@ class MathVistaTask(Task):
                 text = text.removesuffix("…")[:-1] + "…"
             pen.text((4, image.height + 20 * row + 2), text, fill=colour, font=font)
         return sheet
+
+
+def _offered(text: str) -> Answer:
+    found = QUOTED.search(text)
+    quoted = next(group for group in found.groups() if group is not None).strip() if found else None
+    within = text if quoted is None else quoted
+    return Answer(text, quoted, last_number(within), last_list(within))
 
 
 def _normalised(parsed: Answer, target: Mapping[str, Any]) -> str | None:

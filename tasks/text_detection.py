@@ -25,15 +25,14 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from ntil.data.example import Example
+from ntil.data.magnitude import Magnitude
 from ntil.data.task import Item, Metric, Task
-from ntil.errors import UserError
 from ntil.metrics import polygons
-from tasks.coordinates import CoordinateFormat, Point, Size, Steps
+from tasks.coordinates import CoordinateFormat, Point, Size
 from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
 from tasks.lenient import as_box, as_polygon, read_shapes, says_nothing
+from tasks.shapes import NONE, UNMATCHED, Shape, ShapesFormat, size_of, unmatched
 
-NONE = "none"
-SHAPES = ("box", "polygon")
 Outline = list[Point]
 
 
@@ -52,6 +51,8 @@ class TextDetectionTask(Task):
         "acc_50_sets": Metric("Acc@0.5, mean of sets", "higher", "share", of_split=True),
         "parsed": Metric("parsed", "higher", "share"),
     }
+    magnitude: ClassVar[Magnitude] = UNMATCHED
+    format: ShapesFormat
 
     def __init__(
         self,
@@ -60,39 +61,28 @@ class TextDetectionTask(Task):
         shape: str = "box",
         max_new_tokens: int = 160,
     ) -> None:
-        if shape not in SHAPES:
-            raise UserError(f"task.shape must be {' or '.join(SHAPES)}, not {shape!r}.")
-        self.format = CoordinateFormat.of(coordinates)
+        self.coordinates = CoordinateFormat.of(coordinates)
+        self.format = ShapesFormat(self.coordinates, shape)
         self.question, self.shape, self.max_new_tokens = question, shape, max_new_tokens
 
     def prompt(self, example: Example) -> str:
         return self.question
 
-    def answer(self, example: Example) -> str:
+    def truth(self, example: Example) -> list[Shape]:
         shown = [points for points, skip in _regions(example) if not skip]
-        size = _size(example)
-        return self.format.write([self._steps(points, size) for points in reading_order(shown)]) or NONE
+        return [self._steps(points, size_of(example)) for points in reading_order(shown)]
 
-    def parse(self, text: str) -> list[list[Steps]] | None:
-        if text.strip() == NONE:
-            return []
-        shapes = self.format.read(text)
-        if shapes is None:
-            return None
-        usable = _is_box if self.shape == "box" else _is_polygon
-        return shapes if all(map(usable, shapes)) else None
-
-    def parse_otherwise(self, text: str, example: Example) -> list[list[Steps]] | None:
+    def parse_otherwise(self, text: str, example: Example) -> list[Shape] | None:
         """Shapes in another format (tasks.lenient); as boxes their bounding boxes, as polygons a box's four corners."""
         if says_nothing(text):
             return []
-        as_asked, usable = (as_box, _is_box) if self.shape == "box" else (as_polygon, _is_polygon)
-        found = [as_asked(shape) for shape in read_shapes(text, self.format, _size(example))]
-        return found if found and all(map(usable, found)) else None
+        as_asked = as_box if self.shape == "box" else as_polygon
+        found = [as_asked(shape) for shape in read_shapes(text, self.coordinates, size_of(example))]
+        return found if found and all(map(self.format.takes, found)) else None
 
-    def score(self, parsed: list[list[Steps]] | None, example: Example) -> dict[str, float | None]:
+    def score(self, parsed: list[Shape] | None, example: Example) -> dict[str, float | None]:
         truth = [self._truth(points) for points, _ in _regions(example)]
-        found = [self._outline(shape, _size(example)) for shape in parsed or ()]
+        found = [self._outline(shape, size_of(example)) for shape in parsed or ()]
         counts = polygons.count(found, truth, [skip for _, skip in _regions(example)])
         scores = {name: float(value) for name, value in counts._asdict().items()}
         return {**scores, "parsed": float(parsed is not None)}
@@ -112,26 +102,25 @@ class TextDetectionTask(Task):
         for example in train:
             for points, skip in _regions(example):
                 if not skip:
-                    sides = _size(example) * 2
+                    sides = size_of(example) * 2
                     shares.append([v / side for v, side in zip(_bounds(points), sides, strict=True)])
         if not shares:
             return NONE
-        size = _size(train[0])
+        size = size_of(train[0])
         x1, y1, x2, y2 = (
             median(column) * side for column, side in zip(zip(*shares, strict=True), size * 2, strict=True)
         )
         return self.format.write([self._steps(corners((x1, y1, x2, y2)), size)])
 
     def error(self, scores: Mapping[str, float | None]) -> float:
-        hits, found, targets = (scores[name] or 0.0 for name in ("hits", "found", "targets"))
-        return found + targets - 2 * hits + (0.0 if scores["parsed"] else 1.0)
+        return unmatched(scores) + (0.0 if scores["parsed"] else 1.0)
 
     def draw(self, image: Image.Image, parsed: Any | None, example: Example | None) -> Image.Image:
         """The picture at least 256 pixels large: targets green, ignored regions grey, the answer orange."""
         size = image.size
         image, scale = enlarged(image)
         if example is not None:
-            across, down = (scale * now / was for now, was in zip(size, _size(example), strict=True))
+            across, down = (scale * now / was for now, was in zip(size, size_of(example), strict=True))
             for points, skip in _regions(example):
                 shown = [(x * across, y * down) for x, y in self._truth(points)]
                 outline(image, shown, FAINT if skip else TRUTH, 4)
@@ -142,16 +131,16 @@ class TextDetectionTask(Task):
     def _truth(self, points: Outline) -> Outline:
         return corners(_bounds(points)) if self.shape == "box" else points
 
-    def _steps(self, points: Outline, size: Size) -> list[Steps]:
+    def _steps(self, points: Outline, size: Size) -> Shape:
         return (
-            self.format.box_to_steps(_bounds(points), size)
+            self.coordinates.box_to_steps(_bounds(points), size)
             if self.shape == "box"
-            else self.format.outline_to_steps(points, size)
+            else self.coordinates.outline_to_steps(points, size)
         )
 
-    def _outline(self, shape: list[Steps], size: Size) -> Outline:
+    def _outline(self, shape: Shape, size: Size) -> Outline:
         """Pixels of an answered shape's outline."""
-        points = self.format.to_pixels(shape, size)
+        points = self.coordinates.to_pixels(shape, size)
         return corners((*points[0], *points[1])) if self.shape == "box" else points
 
 
@@ -177,14 +166,6 @@ def _bounds(points: Outline) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _is_box(shape: list[Steps]) -> bool:
-    return len(shape) == 2 and shape[0][0] < shape[1][0] and shape[0][1] < shape[1][1]
-
-
-def _is_polygon(shape: list[Steps]) -> bool:
-    return len(shape) >= 3 and polygons.region(shape).area > 0
-
-
 def _regions(example: Example) -> list[tuple[Outline, bool]]:
     """(outline in pixels, whether it is ignored) of each region."""
     target = example.target
@@ -192,7 +173,3 @@ def _regions(example: Example) -> list[tuple[Outline, bool]]:
         ([(float(x), float(y)) for x, y in points], bool(skip))
         for points, skip in zip(target["polygons"], target["ignored"], strict=True)
     ]
-
-
-def _size(example: Example) -> Size:
-    return int(example.target["width"]), int(example.target["height"])

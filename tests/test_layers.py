@@ -51,7 +51,7 @@ MAY_IMPORT = {
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},
-    "data_prep": {*EVERYONE, "ntil.checkout", "ntil.locks", "ntil.data", "ntil.numbers"},
+    "data_prep": {*EVERYONE, "ntil.settings", "ntil.checkout", "ntil.locks", "ntil.data", "ntil.numbers"},
     "experiments": {
         *EVERYONE,
         "ntil",

@@ -11,6 +11,7 @@ from ntil.commands import COMMANDS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+ADDED = "".join(path.read_text(encoding="utf-8") for path in DOCS if path.name.startswith("add_"))
 GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - {"hydra"}
 
 
@@ -35,6 +36,8 @@ def test_commands_name_what_exists(command):
         assert words[1] in targets
     elif words[0] == "ntil":
         assert words[1] in COMMANDS
+    elif words[1:3] == ["-m", "pytest"]:
+        assert (ROOT / words[3]).exists()
     elif words[1] == "-m":
         module = ROOT / words[2].replace(".", "/")
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
@@ -43,7 +46,8 @@ def test_commands_name_what_exists(command):
     for group, choices in re.findall(r"(?:^| )([a-z_]+)=([\w,]+)", command):
         if group in GROUPS:
             for choice in choices.split(","):
-                assert (ROOT / "conf" / group / f"{choice}.yaml").exists()
+                file = f"conf/{group}/{choice}.yaml"
+                assert (ROOT / file).exists() or f"`{file}`" in ADDED or f"# {file}" in ADDED
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *DOCS], ids=lambda path: path.name)

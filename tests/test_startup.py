@@ -16,7 +16,7 @@ COMMANDS = [
     ["-m", "data_prep", "list"],
     ["-m", "experiments.collect", "--help"],
     ["-m", "ntil", "explain", "1", "2"],
-    ["-m", "ntil.evaluation.view", "nowhere"],
+    ["-m", "ntil", "view", "nowhere"],
 ]
 
 

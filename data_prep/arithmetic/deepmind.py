@@ -18,13 +18,13 @@ from json import detect_encoding
 from pathlib import Path
 from typing import Annotated
 
+from data_prep.builder import Builder
 from data_prep.schema import Within
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError, did_you_mean
 from ntil.numbers.text import parse_number
 
-VERSION = 2  # raise it whenever the same config gives other records
 PARTS = ("train-easy", "train-medium", "train-hard", "train", "interpolate", "extrapolate")
 HARDER = ("_big", "_longer", "_more", "_more_samples")  # ends of extrapolation modules' names
 LOST = "\ufffd"  # what undecodable bytes are read as
@@ -61,7 +61,7 @@ def plan(config: DeepMindConfig) -> Plan:
         for folder in names:
             for path in _chosen(config.modules, folder, folders[folder], skipped):
                 _read(config, split, path, examples, skipped)
-    return Plan(jobs=examples, make=Made, caption=lambda example: example.query or "", skipped=skipped)
+    return Plan(jobs=examples, make=Made, skipped=skipped)
 
 
 def _files(config: DeepMindConfig, folder: str) -> dict[str, Path]:
@@ -150,3 +150,12 @@ def _fault(question: str, answer: str | None) -> str:
     if LOST in question:
         return "the question holds bytes that are no text"
     return "" if parse_number(answer) is not None else "the answer is not one number"
+
+
+BUILDER = Builder(
+    "deepmind_mathematics",
+    DeepMindConfig,
+    plan,
+    version=2,
+    help="DeepMind's Mathematics Dataset, from its folder",
+)

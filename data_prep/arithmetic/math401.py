@@ -10,13 +10,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.builder import Builder
 from data_prep.sources import lines, read_text, shown
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
 from ntil.numbers.text import parse_number
 
-VERSION = 2  # raise it whenever the same config gives other records
 FILE = "math401.json"
 HOME = "https://github.com/GanjinZero/math401-llm"
 GROUP = 25  # rows of a group
@@ -48,7 +48,6 @@ def plan(config: Math401Config) -> Plan:
     return Plan(
         jobs=[result for result in results if isinstance(result, Example)],
         make=Made,
-        caption=lambda example: example.query or "",
         skipped=[result for result in results if isinstance(result, Skipped)],
     )
 
@@ -73,3 +72,6 @@ def _record(number: int, line: str) -> Example | Skipped:
         return Skipped(shown(f"{where} ({answer!r})"), "its response is not a number")
     target, meta = {"answer": str(answer).strip()}, {"group": group(number)}
     return Example(id=f"test-{number:03d}", split="test", query=query, target=target, meta=meta)
+
+
+BUILDER = Builder("math401", Math401Config, plan, version=2, help="MATH-401, arithmetic in text (test only)")

@@ -1,6 +1,4 @@
-"""Generated sums: `12+34=` and its exact answer, from each item's own random stream.
-
-    generator of an item = SeedSequence([seed, position of the split in SPLITS, index of the item])
+"""Generated sums: `12+34=` and its exact answer, from each item's own random stream (data_prep.generated).
 
 train, val and test ask for numbers of the same lengths and never for the same sum (`3+5` and `5+3` are the same): a hash
 of the sum decides where it belongs. `extrapolation` asks for longer numbers.
@@ -15,51 +13,32 @@ from typing import Annotated
 
 import numpy as np
 
+from data_prep.generated import Drawn, Generated, generated
 from data_prep.schema import Choice, Of, Range, Within
-from data_prep.writer import Made, Plan
-from ntil.data.example import Example
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UserError
 
-VERSION = 1  # raise it whenever the same config gives other records
-SPLITS = ("train", "val", "test", "extrapolation")
 SHARES = {"train": range(80), "val": range(80, 90), "test": range(90, 100)}  # of 100 hash values
 
 
 @dataclass(frozen=True)
-class SumsConfig:
+class SumsConfig(Generated):
     """One generated data set: conf/data/sums_easy.yaml and its sibling."""
 
-    name: str
-    builder: str
-    seed: Annotated[int, Within(0, 2**63 - 1)]
-    splits: dict[str, int]  # items in each
+    SPLITS = ("train", "val", "test", "extrapolation")
+    ITEMS, MOST = "sums", 100_000_000
+
     operators: Annotated[Choice, Of("+-*/")]
     digits: Annotated[Range, Within(1, 40, "digits")]  # of an operand, before its point
     extrapolation_digits: Annotated[Range, Within(1, 60, "digits")]
     places: Annotated[Range, Within(0, 9, "decimal places")]  # of an operand
 
     def __post_init__(self) -> None:
-        for split, count in self.splits.items():
-            if split not in SPLITS:
-                near = did_you_mean(split, SPLITS)
-                raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
-            if not 0 <= count <= 100_000_000:
-                raise UserError(f"splits.{split} = {count} is outside 0 to 100,000,000 items.")
+        super().__post_init__()
         if self.splits.get("extrapolation") and self.extrapolation_digits.low <= self.digits.high:
             raise UserError("extrapolation_digits must lie above digits: only then is their length unseen.")
 
 
-Job = tuple[str, int]  # split, index
-
-
-def plan(config: SumsConfig) -> Plan:
-    jobs = [(split, index) for split in SPLITS for index in range(config.splits.get(split, 0))]
-    return Plan(jobs=jobs, make=partial(make, config), caption=lambda example: example.query or "")
-
-
-def make(config: SumsConfig, job: Job) -> Made:
-    split, index = job
-    rng = np.random.default_rng(np.random.SeedSequence([config.seed, SPLITS.index(split), index]))
+def drawn(config: SumsConfig, split: str, rng: np.random.Generator) -> Drawn:
     lengths = config.extrapolation_digits if split == "extrapolation" else config.digits
     while True:
         operator = config.operators.draw(rng)
@@ -67,14 +46,9 @@ def make(config: SumsConfig, job: Job) -> Made:
         left, right, answer = MAKERS[operator](partial(_operand, config, rng), digits, rng)
         if split == "extrapolation" or home(operator, left, right) == split:
             break
-    example = Example(
-        id=f"{split}-{index:06d}",
-        split=split,
-        query=f"{left}{operator}{right}=",
-        target={"answer": f"{answer:f}"},
-        meta={"operator": operator, "digits": digits},
+    return Drawn(
+        {"answer": f"{answer:f}"}, {"operator": operator, "digits": digits}, f"{left}{operator}{right}="
     )
-    return Made(example)
 
 
 def home(operator: str, left: Decimal, right: Decimal) -> str:
@@ -135,3 +109,7 @@ def _divide(operand: Operand, digits: int, rng: np.random.Generator) -> Problem:
 
 
 MAKERS = {"+": _add, "-": _subtract, "*": _multiply, "/": _divide}
+
+BUILDER = generated(
+    "sums", SumsConfig, drawn, version=1, help="generated arithmetic in text, easy and medium"
+)

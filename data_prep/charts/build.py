@@ -1,49 +1,27 @@
-"""The data set of charts: each picture from its own random stream, in the record format of MathVista.
-
-generator of a picture = SeedSequence([seed, position of the split in SPLITS, index of the picture])
-"""
-
-import io
-from functools import partial
+"""The data set of charts, in the record format of MathVista."""
 
 import numpy as np
+from PIL import Image
 
-from data_prep.charts.config import SPLITS, ChartsConfig
+from data_prep.charts.config import ChartsConfig
 from data_prep.charts.draw import render
 from data_prep.charts.question import UNITS, Question, draw_question, query
-from data_prep.writer import Made, Plan
+from data_prep.generated import Drawn, generated
 from ntil.data.example import Example
 
-VERSION = 1  # raise it whenever the same config gives other pictures or records
-COMPRESSION = 3  # zlib
 
-Job = tuple[str, int]  # split, index
-
-
-def plan(config: ChartsConfig) -> Plan:
-    jobs = [(split, index) for split in SPLITS for index in range(config.splits.get(split, 0))]
-    return Plan(jobs=jobs, make=partial(make, config), caption=caption, unique_across_splits=True)
-
-
-def make(config: ChartsConfig, job: Job) -> Made:
-    split, index = job
-    rng = np.random.default_rng(np.random.SeedSequence([config.seed, SPLITS.index(split), index]))
+def drawn(config: ChartsConfig, split: str, rng: np.random.Generator) -> Drawn:
     question = draw_question(config, rng)
-    buffer = io.BytesIO()
-    picture = render(question, config.largest_value, config.size, rng)
-    picture.save(buffer, format="PNG", compress_level=COMPRESSION)
-    return Made(record(config, split, index, question), buffer.getvalue())
+    return item(config, question, render(question, config.largest_value, config.size, rng))
 
 
-def record(config: ChartsConfig, split: str, index: int, question: Question) -> Example:
+def item(config: ChartsConfig, question: Question, picture: Image.Image | None = None) -> Drawn:
     is_choice, precision = question.choices is not None, question.precision
     answer_type = "text" if is_choice else "float" if precision else "integer"
     question_type = "multi_choice" if is_choice else "free_form"
-    return Example(
-        id=f"{split}-{index:06d}",
-        split=split,
-        image=f"images/{split}/{index:06d}.png",
+    return Drawn(
         query=query(question, config.wording),
+        picture=picture,
         target={
             "question_type": question_type,
             "answer_type": answer_type,
@@ -65,3 +43,13 @@ def record(config: ChartsConfig, split: str, index: int, question: Question) -> 
 
 def caption(example: Example) -> str:
     return f"{example.query} {example.target['answer']}"
+
+
+BUILDER = generated(
+    "charts",
+    ChartsConfig,
+    drawn,
+    version=1,
+    help="generated charts, gauges and rulers with questions, easy to hard",
+    caption=caption,
+)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from data_prep.generated import Generated
 from data_prep.schema import Choice, Of, Range, Within
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UserError
 
-SPLITS = ("train", "val", "test")
 # kind of picture → what may be asked about it
 ASKS = {
     "bar": ("value", "largest", "difference", "total"),
@@ -22,14 +22,10 @@ QUESTIONS = tuple(f"{kind} {ask}" for kind, asks in ASKS.items() for ask in asks
 
 
 @dataclass(frozen=True)
-class ChartsConfig:
+class ChartsConfig(Generated):
     """One generated data set: conf/data/charts_easy.yaml and its siblings."""
 
-    name: str
-    builder: str
-    seed: Annotated[int, Within(0, 2**63 - 1)]
     size: Annotated[int, Within(48, 2048, "pixels")]  # width and height of the pictures
-    splits: dict[str, int]  # pictures in each
     questions: Annotated[Choice, Of(QUESTIONS)]
     items: Annotated[Range, Within(2, 8, "items")]  # bars, points, sectors, rows; whole numbers of it
     largest_value: Annotated[int, Within(5, 1000)]  # on a bar, a line or in a table
@@ -42,9 +38,4 @@ class ChartsConfig:
     def __post_init__(self) -> None:
         if self.wording not in ("short", "natural"):
             raise UserError(f"wording must be short or natural, not {self.wording!r}.")
-        for split, count in self.splits.items():
-            if split not in SPLITS:
-                near = did_you_mean(split, SPLITS)
-                raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
-            if not 0 <= count <= 10_000_000:
-                raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
+        super().__post_init__()

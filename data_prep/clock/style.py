@@ -7,10 +7,10 @@ from typing import Annotated
 
 from data_prep.clock.colour import rgb, stands_out
 from data_prep.clock.shapes import EDGES, HANDS
+from data_prep.generated import Generated
 from data_prep.schema import Choice, Of, Probability, Range, Within
 from ntil.errors import UserError, did_you_mean
 
-SPLITS = ("train", "val", "test", "heldout_faces")  # the position seeds a split: append, never reorder
 NUMERALS = ("none", "arabic", "roman", "arabic_quarters", "roman_quarters")
 TICKS = ("none", "hours", "minutes")
 BACKGROUNDS = ("plain", "gradient", "stripes", "texture")
@@ -185,23 +185,10 @@ class Style:
 
 
 @dataclass(frozen=True)
-class ClockConfig:
+class ClockConfig(Generated):
     """One generated data set: conf/data/clock_easy.yaml and its siblings."""
 
-    name: str
-    builder: str
-    seed: Annotated[int, Within(0, 2**63 - 1)]
-    size: Annotated[int, Within(16, 2048, "pixels")]  # width and height of the pictures
-    splits: dict[str, int]  # how many pictures each
-    style: Style
+    SPLITS = ("train", "val", "test", "heldout_faces")
 
-    def __post_init__(self) -> None:
-        for split, count in self.splits.items():
-            if split not in SPLITS:
-                raise UserError(
-                    f"splits has no {split!r}.{did_you_mean(split, SPLITS)} Splits: {', '.join(SPLITS)}."
-                )
-            if not 0 <= count <= 10_000_000:
-                raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
-        if not sum(self.splits.values()):
-            raise UserError("splits asks for no picture at all.")
+    size: Annotated[int, Within(16, 2048, "pixels")]  # width and height of the pictures
+    style: Style

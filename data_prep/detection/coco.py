@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from data_prep.builder import Builder
 from data_prep.detection.instances import HOME, annotations_of, images_of, located, read_instances
 from data_prep.detection.objects import MODES, Objects, expressions
 from data_prep.detection.records import Asked, PixelSize, pictures_below, plan_of
@@ -15,8 +16,6 @@ from data_prep.detection.values import order
 from data_prep.schema import Within
 from data_prep.writer import Plan, Skipped
 from ntil.errors import UserError, did_you_mean
-
-VERSION = 2  # raise it whenever the same config gives other records
 
 
 @dataclass(frozen=True)
@@ -87,3 +86,6 @@ def plan(config: CocoConfig) -> Plan:
                 for place, one in enumerate(found)
             ]
     return plan_of(config.raw, config.size, asked, skipped)
+
+
+BUILDER = Builder("coco", CocoConfig, plan, version=2, help="objects of COCO json, from its folder")

@@ -103,7 +103,6 @@ def plan_of(
     return Plan(
         jobs=_named(jobs),
         make=partial(make, raw, size, seed),
-        caption=lambda e: e.query or "",
         skipped=list(skipped),
     )
 

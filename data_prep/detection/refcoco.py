@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.builder import Builder
 from data_prep.detection.instances import HOME as IMAGES_HOME
 from data_prep.detection.instances import Annotation, annotations_of, images_of, located, read_instances
 from data_prep.detection.objects import has_area
@@ -21,7 +22,6 @@ from data_prep.detection.values import identity
 from data_prep.writer import Plan, Skipped
 from ntil.errors import UserError
 
-VERSION = 2  # raise it whenever the same config gives other records
 HOME = "https://github.com/lichengunc/refer"
 
 
@@ -117,3 +117,8 @@ def _sentences(ref: dict[str, Any], where: str, skipped: list[Skipped]) -> Itera
             yield identity(sentence.get("sent_id")) or f"s{number}", said.strip()
         else:
             skipped.append(Skipped(f"{where}, sentence {number}", "a sentence without words"))
+
+
+BUILDER = Builder(
+    "refcoco", RefCocoConfig, plan, version=2, help="RefCOCO, RefCOCO+ and RefCOCOg, from their folders"
+)

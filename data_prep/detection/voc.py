@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated
 from xml.etree import ElementTree
 
+from data_prep.builder import Builder
 from data_prep.detection.objects import MODES, Box, Objects, expressions
 from data_prep.detection.records import Asked, PixelSize, locate, pictures_below, plan_of
 from data_prep.detection.values import pixels, size, text, yes
@@ -27,7 +28,6 @@ from ntil.data.pictures import SUFFIXES
 from ntil.errors import UserError, did_you_mean
 from ntil.io import inside
 
-VERSION = 2  # raise it whenever the same config gives other records
 PICTURES = "JPEGImages"
 
 
@@ -166,3 +166,6 @@ def _edges(element: ElementTree.Element) -> Box | None:
         return None
     x1, y1, x2, y2 = known
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+
+
+BUILDER = Builder("voc", VocConfig, plan, version=2, help="objects of Pascal VOC and sets in its layout")

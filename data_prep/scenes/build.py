@@ -1,36 +1,19 @@
-"""The data set of scenes: each picture from its own random stream, with one expression and the box that it names.
-
-generator of a picture = SeedSequence([seed, position of the split in SPLITS, index of the picture])
-"""
-
-import io
-from functools import partial
+"""The data set of scenes: in each picture one expression and the box that it names."""
 
 import numpy as np
 
-from data_prep.scenes.config import SPLITS, ScenesConfig
+from data_prep.generated import Drawn, generated
+from data_prep.scenes.config import ScenesConfig
 from data_prep.scenes.draw import render
 from data_prep.scenes.language import Expression, plain, related
 from data_prep.scenes.sample import Scene, sample
-from data_prep.writer import Made, Plan
-from ntil.data.example import Example
 from ntil.errors import UserError
 
-VERSION = 1  # raise it whenever the same config gives other pictures or records
-COMPRESSION = 3  # zlib
 ATTEMPTS = 200  # scenes drawn for one picture before its config is given up
 
-Job = tuple[str, int]  # split, index
 
-
-def plan(config: ScenesConfig) -> Plan:
-    jobs = [(split, index) for split in SPLITS for index in range(config.splits.get(split, 0))]
-    return Plan(jobs=jobs, make=partial(make, config), caption=caption, unique_across_splits=True)
-
-
-def asked(config: ScenesConfig, split: str, index: int) -> tuple[Scene, int, Expression]:
+def asked(config: ScenesConfig, split: str, rng: np.random.Generator) -> tuple[Scene, int, Expression]:
     """(the scene, which of its things is meant, how it is named). In heldout_pairs a held-out pair is meant."""
-    rng = np.random.default_rng(np.random.SeedSequence([config.seed, SPLITS.index(split), index]))
     heldout = split == "heldout_pairs"
     for _ in range(ATTEMPTS):
         scene = sample(config, rng, heldout)
@@ -52,15 +35,11 @@ def asked(config: ScenesConfig, split: str, index: int) -> tuple[Scene, int, Exp
     )
 
 
-def make(config: ScenesConfig, job: Job) -> Made:
-    split, index = job
-    scene, place, expression = asked(config, split, index)
+def drawn(config: ScenesConfig, split: str, rng: np.random.Generator) -> Drawn:
+    scene, place, expression = asked(config, split, rng)
     picture, boxes = render(scene, config.size)
     thing = scene.things[place]
-    example = Example(
-        id=f"{split}-{index:06d}",
-        split=split,
-        image=f"images/{split}/{index:06d}.png",
+    return Drawn(
         target={"boxes": [boxes[place]], "width": config.size, "height": config.size},
         meta={
             "category": thing.shape,
@@ -69,11 +48,14 @@ def make(config: ScenesConfig, job: Job) -> Made:
             "objects": len(scene.things),
         },
         query=str(expression),
+        picture=picture,
     )
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=COMPRESSION)
-    return Made(example, buffer.getvalue())
 
 
-def caption(example: Example) -> str:
-    return example.query or ""
+BUILDER = generated(
+    "scenes",
+    ScenesConfig,
+    drawn,
+    version=1,
+    help="generated shapes with referring expressions, easy to hard",
+)

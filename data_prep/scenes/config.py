@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
+from data_prep.generated import Generated
 from data_prep.schema import Choice, Of, Probability, Range, Within
 from ntil.errors import UserError, did_you_mean
 
-SPLITS = ("train", "val", "test", "heldout_pairs")
 COLOURS = {
     "red": (208, 48, 48),
     "blue": (44, 92, 200),
@@ -26,14 +26,12 @@ FRAME = 0.01  # picture sides that stay free at the edges
 
 
 @dataclass(frozen=True)
-class ScenesConfig:
+class ScenesConfig(Generated):
     """One generated data set: conf/data/scenes_easy.yaml and its siblings."""
 
-    name: str
-    builder: str
-    seed: Annotated[int, Within(0, 2**63 - 1)]
+    SPLITS = ("train", "val", "test", "heldout_pairs")
+
     size: Annotated[int, Within(32, 2048, "pixels")]  # width and height of the pictures
-    splits: dict[str, int]  # pictures in each
     objects: Annotated[Range, Within(1, 12, "objects")]  # in a scene, whole numbers of it
     radius: Annotated[Range, Within(0.04, 0.3, "picture sides")]  # of an object of ordinary size
     size_ratio: Annotated[float, Within(1.0, 3.0)]  # large over small; 1 for one size only
@@ -49,12 +47,7 @@ class ScenesConfig:
     noise: Annotated[Range, Within(0.0, 40.0, "levels of 0–255")]  # standard deviation
 
     def __post_init__(self) -> None:
-        for split, count in self.splits.items():
-            if split not in SPLITS:
-                near = did_you_mean(split, SPLITS)
-                raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
-            if not 0 <= count <= 10_000_000:
-                raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
+        super().__post_init__()
         for factor in self.factors:
             if factor not in FACTORS:
                 near = did_you_mean(factor, FACTORS)

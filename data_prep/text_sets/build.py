@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 from shapely.geometry import MultiPoint, Polygon
 
+from data_prep.builder import Builder
 from data_prep.pictures import Picture, read_picture
 from data_prep.schema import Within
 from data_prep.text_sets.files import Part, pairs
@@ -33,7 +34,6 @@ from ntil.data.example import Example
 from ntil.errors import UserError, did_you_mean
 from ntil.io import inside
 
-VERSION = 2  # raise it whenever the same config gives other records
 LEAST_AREA = 1.0  # square pixels of an outline
 
 
@@ -203,3 +203,8 @@ def _fault(points: Points) -> str:
 def _caption(example: Example) -> str:
     words: list[Any] = example.target["texts"]
     return f"{len(words)} words"
+
+
+BUILDER = Builder(
+    "text_set", TextSetConfig, plan, version=2, help="public text detection sets, from their folders"
+)

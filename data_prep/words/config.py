@@ -6,10 +6,10 @@ from typing import Annotated
 
 import matplotlib
 
+from data_prep.generated import Generated
 from data_prep.schema import Choice, Of, Probability, Range, Within
-from ntil.errors import UserError, did_you_mean
+from ntil.errors import UserError
 
-SPLITS = ("train", "val", "test", "heldout_fonts")
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Oblique", "DejaVuSerif"),
     *("DejaVuSerif-Bold", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmtt10", "cmss10"),
@@ -28,14 +28,12 @@ class FontLists:
 
 
 @dataclass(frozen=True)
-class WordsConfig:
+class WordsConfig(Generated):
     """One generated data set: conf/data/words_easy.yaml and its siblings."""
 
-    name: str
-    builder: str
-    seed: Annotated[int, Within(0, 2**63 - 1)]
+    SPLITS = ("train", "val", "test", "heldout_fonts")
+
     size: Annotated[int, Within(32, 2048, "pixels")]  # width and height of the pictures
-    splits: dict[str, int]  # pictures in each
     words: Annotated[Range, Within(0, 20, "words")]  # in a picture, whole numbers of it
     line: Probability  # that two words stand as one line, with one outline
     height: Annotated[Range, Within(0.05, 0.5, "picture sides")]  # font size
@@ -49,11 +47,6 @@ class WordsConfig:
     fonts: FontLists
 
     def __post_init__(self) -> None:
-        for split, count in self.splits.items():
-            if split not in SPLITS:
-                near = did_you_mean(split, SPLITS)
-                raise UserError(f"splits has no {split!r}.{near} Splits: {', '.join(SPLITS)}.")
-            if not 0 <= count <= 10_000_000:
-                raise UserError(f"splits.{split} = {count} is outside 0 to 10,000,000 pictures.")
+        super().__post_init__()
         if shared := set(self.fonts.train.options) & set(self.fonts.heldout.options):
             raise UserError(f"fonts.heldout must not be trained on: {', '.join(sorted(shared))}.")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from experiments import labels
 from experiments.comparison import TableSpec, row_groups
 from experiments.errors.counts import BINS, CALIBRATION, PLACE
-from experiments.errors.magnitude import WRONG_DIGITS, Magnitude, binned, magnitude_of
+from experiments.errors.magnitude import WRONG_DIGITS, binned, magnitude_of
 from experiments.statistics import Summary, summarise
 from experiments.store import Row, Store
+from ntil.data.magnitude import Magnitude
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def analyse(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     runs = {row["run"]: row for row in store.runs(experiment)}
     magnitude = magnitude_of(next(iter(runs.values()))["task"])
     counts = _by_run_and_split(store.errors(experiment))
-    scores = _by_run_and_split(store.scores(experiment)) if magnitude.error else {}
+    scores = _by_run_and_split(store.scores(experiment)) if magnitude.measure else {}
     rows: list[RowErrors] = []
     for split in spec.splits:
         for group, members in row_groups(runs, spec.rows).items():
@@ -122,7 +123,7 @@ def _magnitude(
     scores: Mapping[tuple[str, str], Sequence[Row]],
     counts: Mapping[tuple[str, str], Sequence[Row]],
 ) -> dict[str, int]:
-    if magnitude.error is not None:
+    if magnitude.measure is not None:
         return binned(magnitude, scores.get((run, split), ()))
     return {row["bin"]: int(row["count"]) for row in _kind(counts, run, split, WRONG_DIGITS)}
 

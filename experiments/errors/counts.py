@@ -5,7 +5,8 @@
     place         sign, …, tens, units         digits           right ones
     calibration   0 … 9, tenths of confidence  tokens           right ones      sum of their probabilities
 
-A clock's places say of which number ("minute units"). Only items whose answer holds digits count.
+Where a task names the numbers of its answers, a place says of which it is ("minute units"). Only items whose answer holds
+digits count.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Any
 from experiments.errors.digits import answer_places, has_digits, number_tokens, wrong_places
 from experiments.errors.magnitude import WRONG_DIGITS, magnitude_of
 from experiments.store import Row
+from ntil.runs.tasks import task_named
 
 PLACE, CALIBRATION = "place", "calibration"
 BINS = 10
@@ -35,15 +37,16 @@ def error_rows(items: Sequence[Mapping[str, Any]], task: str, splits: Sequence[s
 
 def _wrong_digits(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row]:
     magnitude = magnitude_of(task)
-    if magnitude.error is None and items:
+    if magnitude.measure is None and items:
         counts = Counter(magnitude.bin(wrong_places(item)) for item in items)
         for name in magnitude.bins:
             yield {"bin": name, "count": str(counts[name])}
 
 
 def _places(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row]:
+    names = task_named(task).number_names
     found = sorted(
-        (place for item in items for place in answer_places(item, task)), key=lambda place: place.order
+        (place for item in items for place in answer_places(item, names)), key=lambda place: place.order
     )
     counts = Counter(place.name for place in found)
     right = Counter(place.name for place in found if place.right)

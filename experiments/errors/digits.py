@@ -19,9 +19,6 @@ from typing import Any, NamedTuple
 from ntil.metrics.numbers import places
 from ntil.numbers.text import NumberText, find_numbers
 
-NAMES = {  # of the numbers in a task's answer; elsewhere all numbers of an answer are counted together
-    "clock": ("hour", "minute"),
-}
 _POWERS = {-2: "hundredths", -1: "tenths", 0: "units", 1: "tens", 2: "hundreds", 3: "thousands"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NUMBER_TOKEN = re.compile(r"(?:<loc)?([0-9]+)>?")
@@ -77,10 +74,9 @@ def _stands_there(
     return False
 
 
-def answer_places(row: Mapping[str, Any], task: str) -> Iterator[Place]:
-    """Each digit of the answer, and the sign of a negative number."""
+def answer_places(row: Mapping[str, Any], names: Sequence[str] = ()) -> Iterator[Place]:
+    """Each digit of the answer, and the sign of a negative number; `names`: of the task's numbers (Task.number_names)."""
     written, wanted = _signed(row["text"]), _signed(row["answer"])
-    names = NAMES.get(task, ())
     named = len(names) == len(wanted)
     for index, truth in enumerate(wanted):
         found = places(written[index]) if index < len(written) else {}

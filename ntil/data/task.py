@@ -1,10 +1,12 @@
-"""What a task is: a prompt, an answer format, a strict parser and a score for one answer.
+"""What a task is: a prompt, an answer format, a score for one answer, and how its errors are shown.
 
-    prompt(example) → text      what the model is asked
-    answer(example) → text      what it should write
-    parse(text) → value | None  what it wrote, None where that is no answer in the format
-    read(text, example, reading)  the same, or with reading "lenient" what other ways to write an answer say, too
-    score(parsed, example)      per-item scores by metric name; None leaves the item out of that metric's mean
+    prompt(example) → text        what the model is asked
+    truth(example) → value        the true answer
+    format.write(value) → text    how it is written: what the model should write
+    format.read(text) → value     what a text answers, None where that is no answer in the format
+    score(value, example)         per-item scores by name; None leaves the item out of that metric's mean
+
+docs/add_a_task.md is the way to a new one, step by step.
 
 A metric of a split is the mean of its items' scores that are not None, or a ratio of sums of such scores (precision: all
 matches over all detections). Nothing else is hidden in the aggregation, so that any metric can be resampled by item; the
@@ -17,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
+from ntil.data.magnitude import WRONG_DIGITS, Magnitude, Scores
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,14 +31,14 @@ READINGS = ("strict", "lenient")
 
 @dataclass(frozen=True)
 class Metric:
-    """How to read a metric: its label in tables, which way is better, its unit, the decimals to print.
+    """How to read a metric: its label in tables, which way is better ("higher" or "lower"), its unit, the decimals to print.
 
     ratio: ((a, …), (b, …)) makes it Σ(a + …) / Σ(b + …) over the items' scores of these names (which need not be metrics
     themselves); None makes it the mean of the items' own scores.
     """
 
     label: str
-    better: str  # "higher" or "lower"
+    better: str
     unit: str
     digits: int = 3
     ratio: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -53,28 +57,67 @@ class Item(NamedTuple):
 
 
 class Task(ABC):
-    """Base of the tasks in tasks/; `version` goes up when scores stop being comparable."""
+    """Base of the tasks in tasks/: a task is one module, and says all that is said about it.
+
+    To give, on the class
+        name       what runs, tables and `results/` call it; the same as its file in conf/task/
+        version    a whole number that goes up when scores stop being comparable
+        metrics    name → Metric, in the order to show them
+        headline   the metric shown while training
+    To give, as attribute or method
+        format     an AnswerFormat: writes, reads and constrains answers. On the class, or made by `__init__` from settings
+        prompt     what the model is asked about an example
+        truth      the true answer of an example, as a value that `format` writes
+        score      a value's scores by name: one for each metric that is no ratio and not `of_split`, and all that ratios sum.
+                   With None (no answer): what that costs, or None for what cannot be measured
+
+    With defaults
+        error            how wrong an item is, to sort the worst first and to paint what is right green (an error of 0)
+        constant         the one answer that serves best without looking
+        parse_otherwise  answers in other formats, for `evaluation.reading=lenient`: none
+        split_metrics    metrics of all items at once: none
+        draw             the answer on the picture: the plain picture
+        groups           keys of `meta` whose values are also scored apart: none
+        magnitude        how far off the answers are, in bins: the number of wrong digits
+        number_names     of the numbers in an answer from the left ("hour", "minute"), to count wrong digits of each by place;
+                         without names all numbers of an answer are counted together
+        max_new_tokens   an answer's longest length in tokens, its end included: 32
+
+    Settings are arguments of `__init__` with a type (str, int, float or bool) and a default: conf/task/<name>.yaml sets
+    them, and a stored run is built again from them. `ntil.data.contract` tries a task before anything is trained.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
     metrics: ClassVar[Mapping[str, Metric]]
-    headline: ClassVar[str]  # the metric shown while training
-    groups: ClassVar[Sequence[str]] = ()  # keys of `meta` whose values are also scored apart
-    max_new_tokens: int = 32  # an answer's longest length in tokens, its end included
-
-    @property
-    def answer_pattern(self) -> str | None:
-        """A regular expression of the answer format, for `evaluation.constrained`; None where there is none."""
-        return None
+    headline: ClassVar[str]
+    groups: ClassVar[Sequence[str]] = ()
+    magnitude: ClassVar[Magnitude] = WRONG_DIGITS
+    number_names: ClassVar[Sequence[str]] = ()
+    format: AnswerFormat[Any]
+    max_new_tokens: int = 32
 
     @abstractmethod
     def prompt(self, example: Example) -> str: ...
 
-    @abstractmethod
-    def answer(self, example: Example) -> str: ...
+    def truth(self, example: Example) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say what is true; give it truth(example)")
 
     @abstractmethod
-    def parse(self, text: str) -> Any | None: ...
+    def score(self, parsed: Any | None, example: Example) -> dict[str, float | None]: ...
+
+    def answer(self, example: Example) -> str:
+        """What the model should write."""
+        return self.format.write(self.truth(example))
+
+    @property
+    def answer_pattern(self) -> str | None:
+        """A regular expression of the answer format, for `evaluation.constrained`; None where there is none."""
+        return self.format.pattern
+
+    def parse(self, text: str) -> Any | None:
+        """The value of a text in the task's format, None where it is none."""
+        return self.format.read(text)
 
     def read(self, text: str, example: Example, reading: str = "strict") -> Any | None:
         """What a text answers, by one of the READINGS."""
@@ -92,9 +135,6 @@ class Task(ABC):
         del text, example
         return None
 
-    @abstractmethod
-    def score(self, parsed: Any | None, example: Example) -> dict[str, float | None]: ...
-
     def split_metrics(self, items: Sequence[Item]) -> dict[str, float | None]:
         """The metrics that are `of_split`, by name."""
         del items
@@ -104,9 +144,20 @@ class Task(ABC):
         """The one answer that serves best without looking, for the baseline: by default training's most frequent."""
         return Counter(map(self.answer, train)).most_common(1)[0][0]
 
-    def error(self, scores: Mapping[str, float | None]) -> float:
-        """How wrong an item is, to sort the worst first; unparsed answers come before all others."""
-        raise NotImplementedError(f"{type(self).__name__} does not rank its errors")
+    def error(self, scores: Scores) -> float:
+        """How wrong an item is, to sort the worst first; unparsed answers come before all others, right ones have 0.
+
+        By default the headline's score, or what it lacks to 1, and 1 more where a score `parsed` is 0. Where the headline
+        may be None for an item, or is a ratio or of the whole split, the task says it itself.
+        """
+        metric, score = self.metrics[self.headline], scores.get(self.headline)
+        if metric.ratio is not None or metric.of_split or score is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not rank its errors, and not every item has a score {self.headline!r}; "
+                "give it error(scores)"
+            )
+        off = 1 - score if metric.better == "higher" else score
+        return off + (1.0 if scores.get("parsed") == 0 else 0.0)
 
     def draw(self, image: "Image.Image", parsed: Any | None, example: Example | None) -> "Image.Image":
         """The picture with the answer drawn on it, and the truth where an example is given; plain by default."""

@@ -127,7 +127,7 @@ def build_stored_task(
 
 
 def _task_class(target: Any, where: str | Path, root: Path) -> type[Task]:
-    known = _known_targets(root)
+    known = known_targets(root)
     if not isinstance(target, str) or target not in known:
         near = did_you_mean(target, known) if isinstance(target, str) else ""
         raise UserError(
@@ -141,7 +141,7 @@ def _task_class(target: Any, where: str | Path, root: Path) -> type[Task]:
     return found
 
 
-def _known_targets(root: Path) -> set[str]:
+def known_targets(root: Path) -> set[str]:
     """`tasks.<module>.<class>` for each class that a file in tasks/ defines, and what conf/task/ names."""
     found = set()
     for path in sorted((root / "tasks").glob("*.py")):

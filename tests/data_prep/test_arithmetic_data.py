@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from data_prep.arithmetic.math401 import group
-from data_prep.arithmetic.sums import make
+from data_prep.arithmetic.sums import drawn
 from data_prep.configs import read, with_overrides
+from data_prep.generated import make
 from data_prep.registry import request
 from ntil.data.example import read_examples, read_manifest
 from ntil.errors import UserError
@@ -20,7 +21,7 @@ LEVELS = ("sums_easy", "sums_medium")
 def check(level: str, split: str, index: int) -> str:
     """One sum: its answer follows from its text alone. Returns the sum."""
     config = request(read(level)).config
-    example = make(config, (split, index)).example
+    example = make(drawn, config, (split, index)).example
     assert example.query is not None
     operator = example.meta["operator"]
     body = example.query.removesuffix("=")

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep.charts.build import make, record
+from data_prep.charts.build import drawn, item
 from data_prep.charts.config import ASKS, QUESTIONS, ChartsConfig
 from data_prep.charts.draw import render
 from data_prep.charts.question import PERCENT, Question, draw_question
 from data_prep.configs import read, with_overrides
+from data_prep.generated import make
 from data_prep.registry import request
 from ntil.data.example import Example
 from ntil.errors import UserError
@@ -48,9 +49,9 @@ def expected(example: Example) -> Any:
 
 
 def check(level: str, generated: ChartsConfig, index: int) -> None:
-    rng = np.random.default_rng(np.random.SeedSequence([generated.seed, 0, index]))
-    question = draw_question(generated, rng)
-    example = record(generated, "train", index, question)
+    question = draw_question(generated, generated.stream("train", index))
+    made = item(generated, question)
+    example = Example(str(index), "train", made.target, meta=made.meta, query=made.query)
     truth, target = expected(example), example.target
     if target["question_type"] == "multi_choice":
         assert target["answer"] == truth
@@ -122,10 +123,10 @@ def test_the_bar_on_the_ruler_has_its_length() -> None:
 def test_every_question_has_words_and_a_drawing() -> None:
     for name in QUESTIONS:
         generated = config("hard", questions=[name], size=64)
-        example = make(generated, ("train", 0)).example
+        example = make(drawn, generated, ("train", 0)).example
         assert example.query
         assert "{" not in example.query
-        assert make(generated, ("train", 0)).image == make(generated, ("train", 0)).image
+        assert make(drawn, generated, ("train", 0)).image == make(drawn, generated, ("train", 0)).image
 
 
 def test_the_same_bytes_for_any_number_of_workers(tmp_path) -> None:

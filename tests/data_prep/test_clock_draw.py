@@ -13,7 +13,7 @@ from data_prep.clock.sample import Clock, HandSpec, hand_angles, sample
 from data_prep.clock.shapes import HANDS
 from data_prep.clock.style import ClockConfig
 from data_prep.configs import read, with_overrides
-from data_prep.schema import load
+from ntil.settings import load_settings as load
 
 RADIUS = 0.46  # picture sides
 

@@ -5,14 +5,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from data_prep.clock.build import draw_parameters, make
+from data_prep.clock.build import draw_parameters, drawn
 from data_prep.clock.colour import difference, fade, lab
 from data_prep.clock.placement import Placement, keep_inside
 from data_prep.clock.shapes import EDGES, outline
-from data_prep.clock.style import SPLITS, ClockConfig
+from data_prep.clock.style import ClockConfig
 from data_prep.configs import read, with_overrides
-from data_prep.schema import load
+from data_prep.generated import make
 from ntil.errors import UserError
+from ntil.settings import load_settings as load
 
 LEVELS = ("easy", "medium", "hard")
 COUNT = 150
@@ -25,7 +26,10 @@ def level(request):
 
 @pytest.fixture(scope="module")
 def clocks(level):
-    return {split: [draw_parameters(level, split, index) for index in range(COUNT)] for split in SPLITS}
+    return {
+        split: [draw_parameters(level, split, level.stream(split, index)) for index in range(COUNT)]
+        for split in ClockConfig.SPLITS
+    }
 
 
 def lightness_gap(clock):
@@ -64,7 +68,7 @@ def test_every_clock_is_readable(level, clocks):
 @pytest.mark.timeout(1800)
 def test_ten_thousand_clocks_are_readable(level):
     for index in range(10_000):
-        check(draw_parameters(level, "train", index), level.style)
+        check(draw_parameters(level, "train", level.stream("train", index)), level.style)
 
 
 def test_factors_vary(clocks):
@@ -127,9 +131,9 @@ def test_a_picture_can_be_made_alone_and_seeds_differ(easy):
     config = load(ClockConfig, easy, "data")
     again = load(ClockConfig, {**easy, "splits": {"train": 900}}, "data")
     other = load(ClockConfig, {**easy, "seed": 1}, "data")
-    assert make(config, ("train", 5)) == make(again, ("train", 5))
-    assert make(config, ("train", 5)).image != make(other, ("train", 5)).image
-    assert make(config, ("train", 5)).image != make(config, ("val", 5)).image
+    assert make(drawn, config, ("train", 5)) == make(drawn, again, ("train", 5))
+    assert make(drawn, config, ("train", 5)).image != make(drawn, other, ("train", 5)).image
+    assert make(drawn, config, ("train", 5)).image != make(drawn, config, ("val", 5)).image
 
 
 @pytest.mark.parametrize("shape", EDGES)

@@ -5,8 +5,9 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from data_prep.schema import Choice, Of, Probability, Range, Within, dump, load
+from data_prep.schema import Choice, Of, Probability, Range, Within, dump
 from ntil.errors import UserError
+from ntil.settings import load_settings as load
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def test_loads_and_dumps_one_normal_form():
     [
         (
             changed(inner={"widht": 0.5, "shape": "round"}),
-            r"data\.inner has no key 'widht'\. Did you mean 'width'",
+            r"data\.inner has no setting 'widht'\. Did you mean 'width'",
         ),
-        ({"name": "x", "inner": GOOD["inner"]}, "data.chance is missing"),
+        ({"name": "x", "inner": GOOD["inner"]}, "data lacks chance"),
         (changed(inner={"width": [0.5, 0.25], "shape": "round"}), "low end 0.5 is above"),
         (changed(inner={"width": [0.5, 2], "shape": "round"}), "outside 0 to 1 radii"),
         (changed(inner={"width": "wide", "shape": "round"}), r"must be \[low, high\]"),
@@ -58,8 +59,8 @@ def test_loads_and_dumps_one_normal_form():
         (changed(inner={"width": 0.5, "shape": {"round": -1}}), "at least 0"),
         (changed(chance=1.5), "probability from 0 to 1"),
         (changed(chance=True), "probability from 0 to 1"),
-        (changed(size=1.5), "must be int"),
-        (changed(inner=3), "must be a mapping"),
+        (changed(size=1.5), "must be a whole number"),
+        (changed(inner=3), "must be a group of settings"),
     ],
 )
 def test_refuses_and_names_the_place(data, message):

@@ -89,7 +89,7 @@ def test_ensure_builds_once_and_a_changed_config_elsewhere(easy, tmp_path, monke
 def test_ensure_names_unknown_builders_and_keys(easy, tmp_path):
     with pytest.raises(UserError, match=r"no data builder 'clok'. Did you mean 'clock'"):
         data_prep.ensure({**easy, "builder": "clok"}, tmp_path)
-    with pytest.raises(UserError, match=r"data has no key 'sise'. Did you mean 'size'"):
+    with pytest.raises(UserError, match=r"data has no setting 'sise'. Did you mean 'size'"):
         data_prep.ensure({**easy, "sise": 3}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from data_prep.configs import read, with_overrides
+from data_prep.generated import make
 from data_prep.registry import request
-from data_prep.scenes.build import asked, make
+from data_prep.scenes.build import asked, drawn
 from data_prep.scenes.config import ScenesConfig
 from data_prep.scenes.draw import render
 from data_prep.scenes.language import Description, Expression, plain, referents, related
@@ -49,9 +50,9 @@ def described(thing: Thing, words: list[str]) -> bool:
 
 def check(level: str, split: str, index: int, generated: ScenesConfig) -> None:
     """One sample: unambiguous, in the frame, recoverable, apart from the others."""
-    scene, place, expression = asked(generated, split, index)
+    scene, place, expression = asked(generated, split, generated.stream(split, index))
     assert meaning(str(expression), scene) == [scene.things[place]], str(expression)
-    made = make(generated, (split, index))
+    made = make(drawn, generated, (split, index))
     x1, y1, x2, y2 = made.example.target["boxes"][0]
     assert 0 <= x1 < x2 <= generated.size
     assert 0 <= y1 < y2 <= generated.size
@@ -178,7 +179,7 @@ def test_small_and_large_must_differ_to_the_eye() -> None:
         config("medium", radius=[0.08, 0.13], size_ratio=1.95),
         config("medium", radius=[0.08, 0.13], factors=["colour", "shape"]),
     ):
-        assert asked(allowed, "train", 0)
+        assert asked(allowed, "train", allowed.stream("train", 0))
 
 
 @pytest.mark.parametrize(
@@ -193,4 +194,4 @@ def test_small_and_large_must_differ_to_the_eye() -> None:
 def test_what_cannot_be_drawn_or_told_apart_ends_with_an_error(changes: dict, message: str) -> None:
     impossible = config("easy", heldout=[], splits={"train": 1}, **changes)
     with pytest.raises(UserError, match=message):
-        asked(impossible, "train", 0)
+        asked(impossible, "train", impossible.stream("train", 0))

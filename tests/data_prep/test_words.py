@@ -6,8 +6,9 @@ from PIL import Image, ImageDraw
 from shapely.geometry import Polygon
 
 from data_prep.configs import read, with_overrides
+from data_prep.generated import make
 from data_prep.registry import request
-from data_prep.words.build import draw_parameters, make
+from data_prep.words.build import draw_parameters, drawn
 from data_prep.words.config import FONTS, WordsConfig
 from data_prep.words.draw import coverage
 from data_prep.words.place import Word, lay_out, on_arc
@@ -32,7 +33,7 @@ def ink_outside(word: Word, size: int) -> float:
 
 
 def check(generated: WordsConfig, split: str, index: int) -> None:
-    words, _ = draw_parameters(generated, split, index)
+    words, _ = draw_parameters(generated, split, generated.stream(split, index))
     areas = [Polygon(word.outline) for word in words]
     for word, area in zip(words, areas, strict=True):
         assert area.is_valid
@@ -42,7 +43,7 @@ def check(generated: WordsConfig, split: str, index: int) -> None:
             assert ink_outside(word, 256) < 0.005, word
     for i, one in enumerate(areas):
         assert all(one.distance(other) >= generated.gap * 0.99 for other in areas[:i])
-    example = make(generated, (split, index)).example
+    example = make(drawn, generated, (split, index)).example
     assert example.target["texts"] == [word.text for word in words]
     assert example.target["ignored"] == [word.illegible for word in words]
     for points, area in zip(example.target["polygons"], areas, strict=True):

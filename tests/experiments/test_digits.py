@@ -6,8 +6,8 @@ from run_factory import said
 from experiments.errors.digits import answer_places, number_tokens, wrong_places
 
 
-def places(answer: str, text: str, task: str = "arithmetic") -> dict[str, bool]:
-    return {place.name: place.right for place in answer_places(said(answer, text), task)}
+def places(answer: str, text: str, *names: str) -> dict[str, bool]:
+    return {place.name: place.right for place in answer_places(said(answer, text), names)}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_places_of_an_answer() -> None:
     assert places("246", "46") == {"hundreds": False, "tens": True, "units": True}
     assert places("0.5", "0.50") == {"units": True, "tenths": True}
     assert places("46", "nothing") == {"tens": False, "units": False}
-    assert places("12:45", "1:45", "clock") == {
+    assert places("12:45", "1:45", "hour", "minute") == {
         "hour tens": False,
         "hour units": False,
         "minute tens": True,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntil.numbers.text import format_number
-from tasks.extraction import chosen, last_list, last_number, letter, value
+from tasks.choices import chosen, letter
+from tasks.extraction import last_list, last_number, value
 
 COLOURS = ["red", "blue", "light blue", "dark green"]
 YES_NO = ["Yes", "No"]

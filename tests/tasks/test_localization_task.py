@@ -71,9 +71,9 @@ def test_ties_of_truths_in_hundredths_of_pixels(
 ) -> None:
     """The truth is written with two decimals, the answer is a step of 1/1000, 1/100 or 1/1023 of the picture."""
     task, (x, y) = LocalizationTask(name), corner
-    steps = task.format.steps
+    steps = task.coordinates.steps
     assert steps is not None
-    size = (steps * side[0], steps * side[1]) if not task.format.square else (steps * side[0],) * 2
+    size = (steps * side[0], steps * side[1]) if not task.coordinates.square else (steps * side[0],) * 2
     across, down = Fraction(size[0], steps), Fraction(size[1], steps)
     x, y = x * steps // 1001, y * steps // 1001
     low, high = (x * across, y * down), ((x + 1) * across, (y + 1) * down)

@@ -60,7 +60,7 @@ def test_an_iou_of_exactly_a_half_is_no_match(shape: str, left: int) -> None:
     asked.target.update(width=700, height=177)
     for right, hits in ((75, 0), (76, 1)):
         corners = box(left, 10, left + right, 73)
-        text = task.format.write(
+        text = task.coordinates.write(
             [[(int(x), int(y)) for x, y in (corners if shape == "polygon" else corners[::2])]]
         )
         assert task.score(task.parse(text), asked)["hits"] == hits
