@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> None:
         extra = [data.name] if cfg.data_folder else []
         extra += [f"{name}{cfg[name]}" for name in OWN if name in changes]
         folder = folder / file_name("-".join(["evaluation", *(settings.splits or ()), *extra]), LONGEST_NAME)
-    metrics = evaluate(trained.model, trained.adapter, trained.task, data, settings, folder)
+    metrics = evaluate(trained.on(data), settings, folder)
     if folder != trained.folder:
         write_json(folder / "metrics.json", finite(metrics))
     print(f"written to {folder}")

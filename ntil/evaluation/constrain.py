@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.models.adapters import Adapter
 
@@ -74,3 +75,10 @@ def token_texts(tokenizer: Any) -> dict[int, str]:
     decoded = tokenizer.batch_decode([[anchor, token] for token in ids], clean_up_tokenization_spaces=False)
     texts = {token: text.removeprefix(before) for token, text in zip(ids, decoded, strict=True)}
     return {token: text for token, text in texts.items() if "\N{REPLACEMENT CHARACTER}" not in text}
+
+
+def pattern_to_hold(task: Task, constrained: bool) -> str | None:
+    """The answer format that decoding is held to, None where it is not; UserError where the task has none."""
+    if constrained and task.answer_pattern is None:
+        raise UserError(f"evaluation.constrained needs an answer_pattern, and task={task.name} has none.")
+    return task.answer_pattern if constrained else None

@@ -12,7 +12,7 @@ from ntil.checksums import damage
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, SpellingError, UserError
 from ntil.evaluation.generate import Question, generate
-from ntil.models import Adapter
+from ntil.models import Adapter, Subject
 from ntil.models.stored import load_stored_model
 from ntil.runs import Run
 from ntil.runs.stored import build_stored_task, read_stored_config
@@ -29,6 +29,10 @@ class Trained:
     model: PreTrainedModel
     adapter: Adapter
     task: Task
+
+    def on(self, data: Path) -> Subject:
+        """The same with the data set in the folder `data`."""
+        return Subject(self.model, self.adapter, self.task, data)
 
 
 def load_trained(folder: str | Path, trust_remote_code: bool = False, base: str | None = None) -> Trained:

@@ -2,5 +2,6 @@
 
 from ntil.models.adapters import Adapter
 from ntil.models.load import check_model, load_model, logit_width
+from ntil.models.subject import Subject
 
-__all__ = ["Adapter", "check_model", "load_model", "logit_width"]
+__all__ = ["Adapter", "Subject", "check_model", "load_model", "logit_width"]

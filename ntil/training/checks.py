@@ -21,10 +21,12 @@ from ntil.data.dataset import PictureError, picture_of
 from ntil.data.example import Example, read_examples, read_manifest
 from ntil.data.task import Task
 from ntil.errors import SpellingError, UserError
-from ntil.evaluation.evaluate import pattern_to_hold, summary, true_answers
+from ntil.evaluation.constrain import pattern_to_hold
+from ntil.evaluation.evaluate import summary
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.models import Adapter
+from ntil.evaluation.truth import true_answers
+from ntil.models import Adapter, Subject
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
 
@@ -42,10 +44,11 @@ class Measured(NamedTuple):
     unwritten: list[str]  # the same of the true answers
 
 
-def check_before_training(model: Any, adapter: Adapter, task: Task, data: Path, cfg: DictConfig) -> list[str]:
+def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
     """The lines to print before a training. cfg: the whole configuration. UserError where it could not go well."""
     trainer = load_settings(TrainerSettings, cfg.trainer, "trainer")
     evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
+    adapter, task, data = subject.adapter, subject.task, subject.data
     counts = read_manifest(data)["counts"]
     scored = splits_to_score(evaluation, counts, data)
     pattern_to_hold(task, evaluation.constrained)
@@ -67,7 +70,7 @@ def check_before_training(model: Any, adapter: Adapter, task: Task, data: Path, 
         _refuse_unspelled(measured["train"], data)
     _refuse_cut(measured, task)
     for texts in measured.values():
-        _refuse_too_long(model, adapter, task, data, texts.longest, "text_config" in cfg.model)
+        _refuse_too_long(subject.model, adapter, task, data, texts.longest, "text_config" in cfg.model)
     return [
         line
         for split in scored

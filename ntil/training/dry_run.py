@@ -17,7 +17,6 @@ of it is trained. Fragmentation, the libraries and samples longer than those loo
 """
 
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
@@ -25,8 +24,7 @@ from torch import Tensor
 
 from ntil.data.dataset import IGNORED, EncodedDataset
 from ntil.data.example import read_examples
-from ntil.data.task import Task
-from ntil.models import Adapter, logit_width
+from ntil.models import Adapter, Subject, logit_width
 from ntil.models.family import Vision
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
@@ -52,8 +50,9 @@ class Tokens(NamedTuple):
     answer: int  # the longest answer, its end included
 
 
-def fitting_report(model: Any, adapter: Adapter, task: Task, data: Path, cfg: DictConfig) -> str:
+def fitting_report(subject: Subject, cfg: DictConfig) -> str:
     """The text that `trainer.dry_run=true` prints. cfg: the whole configuration."""
+    model, adapter, task, data = subject.model, subject.adapter, subject.task, subject.data
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     examples = read_examples(data, "train", LOOKED_AT)
     samples = EncodedDataset(examples, data, task, adapter)

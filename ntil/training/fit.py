@@ -1,30 +1,22 @@
 """Train a model on a task's data with a loss, resuming where the run was broken off."""
 
 import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
-from ntil.checksums import damage, seal
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
 from ntil.data.replaced import ReplacedLog
-from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
-from ntil.io import OF_WRITING, atomic_folder, write_json, write_jsonl, writing
+from ntil.io import write_json, write_jsonl
 from ntil.losses import CrossEntropy, WithCrossEntropy
-from ntil.models import Adapter, check_model
-from ntil.models.stored import check_model_folder
+from ntil.models import Subject, check_model
 from ntil.runs import Run
 from ntil.settings import load_settings
 from ntil.training.callbacks import TIMING, CheckpointMarker, JsonLinesLog, Stopwatch
@@ -36,12 +28,16 @@ from ntil.training.resume import last_whole_checkpoint, remove_later, step_of
 from ntil.training.settings import TrainerSettings
 from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
-
-MODEL, CHECKPOINTS = "model", "checkpoints"
-# What torch, safetensors and tokenizers say where a file could not be written; none raises an OSError.
-_UNWRITTEN = re.compile(
-    r"os error (5|27|28|122)|No space left|PytorchStreamWriter failed|unexpected pos|enforce fail"
+from ntil.training.weights import (
+    MODEL,
+    clear_damaged_model,
+    load_weights,
+    save_model,
+    to_device,
+    writing_checkpoints,
 )
+
+CHECKPOINTS = "checkpoints"
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -54,63 +50,96 @@ def check_settings(cfg: DictConfig) -> None:
         raise UserError(f"seed must be a whole number from 0 to 2³²−1, not {cfg.seed!r}.")
 
 
-def fit(
-    model: PreTrainedModel,
-    adapter: Adapter,
-    task: Task,
-    data: Path,
+def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig, run: Run) -> None:
+    """Train the subject's model in place and save it to the run's model/; where that is there, and undamaged, only load it.
+
+    cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation`, `cfg.seed` and `cfg.logger` are used.
+    """
+    settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
+    saved = run.folder / MODEL
+    checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
+    clear_damaged_model(run, checkpoint)
+    if saved.exists():
+        run.record_resumption(settings.max_steps)
+        load_weights(subject.model, saved)
+    else:
+        reached = step_of(checkpoint) if checkpoint else 0
+        run.record_resumption(reached)
+        if int(os.environ.get("RANK", "0")) == 0:
+            remove_later(run.folder / CHECKPOINTS, reached)
+        if reached < settings.max_steps:
+            _train(subject, loss, cfg, run, settings, checkpoint)
+        elif checkpoint:  # stopped between the last step and here
+            load_weights(subject.model, checkpoint)
+        else:  # no step is wanted: the files that training would have written
+            write_jsonl(run.folder / "train.jsonl", [])
+            write_json(run.folder / TIMING, {"train_seconds": 0.0, "steps": 0})
+        save_model(subject.model, subject.adapter, saved)
+    to_device(subject.model)
+
+
+def _train(
+    subject: Subject,
     loss: CrossEntropy | WithCrossEntropy,
     cfg: DictConfig,
     run: Run,
+    settings: TrainerSettings,
+    checkpoint: Path | None,
 ) -> None:
-    """Train `model` in place and save it to the run's model/; does nothing where that is there, and undamaged.
+    """The steps that are left after `checkpoint`."""
+    train = _training_set(subject, settings, run)
+    progress = TrainingProgress(subject.task.headline)
+    watch, callbacks = _callbacks(train, settings, run, progress, step_of(checkpoint) if checkpoint else 0)
+    validation = read_examples(subject.data, "val", settings.eval_examples) if settings.eval_steps else []
+    evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
+    trainer = NumberTrainer(
+        model=subject.model,
+        args=settings.training_arguments(
+            run.folder / CHECKPOINTS,
+            cfg.seed,
+            cpu=not torch.cuda.is_available(),
+            wandb=start_wandb(cfg, run),
+            name=cfg.name,
+        ),
+        train_dataset=train,
+        eval_dataset=validation or None,
+        data_collator=partial(collate, pad_token_id=subject.adapter.pad_token_id),
+        callbacks=callbacks,
+        number_loss=loss,
+        validate=lambda: score_examples(subject, validation, evaluation).metrics,
+        watch=watch,
+    )
+    for shown_twice in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(shown_twice)
+    try:
+        with writing_checkpoints(run.folder / CHECKPOINTS):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        progress.stop()
+    # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
+    trainer.accelerator.unwrap_model(subject.model, keep_fp32_wrapper=False)
+    if settings.one_batch:
+        print(overfitting_report(run.folder / "train.jsonl"))
 
-    cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation.batch_size`, `cfg.seed` and `cfg.logger` are used.
-    """
-    settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
-    checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
-    clear_damaged_model(run, checkpoint)
-    if (run.folder / MODEL).exists():
-        run.record_resumption(settings.max_steps)
-        load_weights(model, run.folder / MODEL)
-        _to_device(model)
-        return
-    reached = step_of(checkpoint) if checkpoint else 0
-    run.record_resumption(reached)
-    if int(os.environ.get("RANK", "0")) == 0:
-        remove_later(run.folder / CHECKPOINTS, reached)
-    if reached >= settings.max_steps:  # stopped between the last step and here, or there is no step
-        if checkpoint:
-            load_weights(model, checkpoint)
-        else:  # the files that training would have written
-            write_jsonl(run.folder / "train.jsonl", [])
-            write_json(run.folder / TIMING, {"train_seconds": 0.0, "steps": 0})
-        save_model(model, adapter, run.folder / MODEL)
-        _to_device(model)
-        return
+
+def _training_set(subject: Subject, settings: TrainerSettings, run: Run) -> EncodedDataset:
+    most = settings.batch_size if settings.one_batch else settings.train_examples
     train = EncodedDataset(
-        read_examples(data, "train", settings.batch_size if settings.one_batch else settings.train_examples),
-        data,
-        task,
-        adapter,
+        read_examples(subject.data, "train", most),
+        subject.data,
+        subject.task,
+        subject.adapter,
         cache=settings.cache_examples,
         replaced=ReplacedLog(run.folder),
     )
-    check_batch_size(settings, len(train), data)
-    validation = read_examples(data, "val", settings.eval_examples) if settings.eval_steps else []
+    check_batch_size(settings, len(train), subject.data)
+    return train
 
-    def validate() -> dict[str, Any]:
-        return score_examples(
-            model,
-            adapter,
-            task,
-            data,
-            validation,
-            cfg.evaluation.batch_size,
-            constrained=cfg.evaluation.get("constrained", False),
-            reading=cfg.evaluation.get("reading", "strict"),
-        ).metrics
 
+def _callbacks(
+    train: EncodedDataset, settings: TrainerSettings, run: Run, progress: TrainingProgress, reached: int
+) -> tuple[DivergenceWatch, list[TrainerCallback]]:
+    """What looks on while the model trains, in the order in which it is told. reached: steps that are behind."""
     log = JsonLinesLog(run.folder / "train.jsonl")
     if settings.on_divergence == "stop" and (said := how_it_diverged(log.path, reached)):
         print(f"{run.folder}: {said}")
@@ -122,99 +151,5 @@ def fit(
         settings.on_divergence,
         scaled=settings.precision == "fp16",
     )
-    progress = TrainingProgress(task.headline)
-    callbacks: list[TrainerCallback] = [
-        log,
-        watch,  # before the marker: weights that are not finite make no checkpoint
-        Stopwatch(run.folder / TIMING),
-        CheckpointMarker(),  # after all that belongs to the checkpoint
-        progress,
-    ]
-    wandb = start_wandb(cfg, run)
-    trainer = NumberTrainer(
-        model=model,
-        args=settings.training_arguments(
-            run.folder / CHECKPOINTS,
-            cfg.seed,
-            cpu=not torch.cuda.is_available(),
-            wandb=wandb,
-            name=cfg.name,
-        ),
-        train_dataset=train,
-        eval_dataset=validation or None,
-        data_collator=partial(collate, pad_token_id=adapter.pad_token_id),
-        callbacks=callbacks,
-        number_loss=loss,
-        validate=validate,
-        watch=watch,
-    )
-    for shown_twice in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(shown_twice)
-    try:
-        with writing_checkpoints(run.folder / CHECKPOINTS):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
-        progress.stop()
-    # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
-    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-    save_model(model, adapter, run.folder / MODEL)
-    if settings.one_batch:
-        print(overfitting_report(run.folder / "train.jsonl"))
-
-
-def clear_damaged_model(run: Run, checkpoint: Path | None) -> None:
-    """Take away a model/ that is not what was written, so that `checkpoint` makes it anew; UserError where there is none."""
-    reason = damage(run.folder / MODEL)
-    if not reason:
-        return
-    if checkpoint is None:
-        raise UserError(
-            f"{run.folder / MODEL} is damaged: {reason}. There is no checkpoint to make it from again; delete {run.folder} "
-            "to train again."
-        )
-    print(f"{run.folder / MODEL} is damaged: {reason}. It is made again from {checkpoint}.")
-    run.reopen()
-    shutil.rmtree(run.folder / MODEL)
-
-
-@contextmanager
-def writing_checkpoints(folder: Path) -> Iterator[None]:
-    """What keeps the Trainer from writing its files becomes a UserError."""
-    try:
-        with writing(folder, OF_WRITING):
-            yield
-    except Exception as error:  # safetensors and tokenizers have classes of their own
-        if isinstance(error, UserError) or not _UNWRITTEN.search(str(error)):
-            raise
-        free = shutil.disk_usage(folder).free
-        raise UserError(
-            f"cannot write a checkpoint to {folder}: {str(error).splitlines()[0]} ({free:,} bytes are free on that disk). Make "
-            "room; the same command goes on."
-        ) from None
-
-
-def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
-    """Weights (safetensors) and processor, complete or not there at all."""
-    with writing_checkpoints(folder.parent), atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
-        adapter.save_pretrained(temporary)
-        (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
-        seal(temporary)
-
-
-def load_weights(model: PreTrainedModel, folder: Path) -> None:
-    """The weights that `save_model` wrote, into an existing model: all of them, or its adapters."""
-    if (folder / "adapter_config.json").exists():
-        from ntil.models.tuning import load_adapter_weights
-
-        load_adapter_weights(model, folder)
-        return
-    check_model_folder(folder, type(model))
-    saved = type(model).from_pretrained(folder, use_safetensors=True)
-    model.load_state_dict(saved.state_dict())
-
-
-def _to_device(model: PreTrainedModel) -> None:
-    """Where the Trainer would have put it: on this process's GPU, if there is one."""
-    if torch.cuda.is_available() and not getattr(model, "is_quantized", False):
-        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
+    # The watch before the marker: weights that are not finite make no checkpoint. The marker after all that belongs to one.
+    return watch, [log, watch, Stopwatch(run.folder / TIMING), CheckpointMarker(), progress]

@@ -20,12 +20,14 @@ from ntil.errors import UserError
 from ntil.evaluation import evaluate, predict, score_examples, summary
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.generate import Generated, batches
+from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import read_json, read_jsonl, write_json
 from ntil.nonfinite import finite, restored
 from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask, Reading
 
+PLAIN: dict[str, Any] = {"splits": ["test"], "optional_splits": [], "limit": None, "pictures": False}
 ODD = ["[/b]", "[red]", "$_$", "$", "a$^b^c$", "\\", "%s {x}", "", "\n\n", "^_" * 20, "[link=x]"]
 
 
@@ -77,7 +79,7 @@ def test_a_picture_of_each_split(finished: Path) -> None:
 def test_the_batch_size_changes_no_answer(trained: Trained, small_data: Path) -> None:
     examples = read_examples(small_data, "test")
     one, many = (
-        score_examples(trained.model, trained.adapter, trained.task, small_data, examples, size)
+        score_examples(trained.on(small_data), examples, EvaluationSettings(batch_size=size, **PLAIN))
         for size in (1, 4)
     )
     assert [row["text"] for row in one.rows] == [row["text"] for row in many.rows]
@@ -90,8 +92,7 @@ def settings(**changes: Any) -> Any:
 
 
 def scored(trained: Trained, data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    parts = (trained.model, trained.adapter, trained.task, data)
-    return evaluate(*parts, settings(**changes), folder, report=lambda _: None)
+    return evaluate(trained.on(data), settings(**changes), folder, report=lambda _: None)
 
 
 def test_splits_limits_and_pictures_are_heeded(trained: Trained, small_data: Path, tmp_path: Path) -> None:
@@ -264,9 +265,7 @@ class DrawsNothing(ClockTask):
 def test_what_cannot_be_drawn_costs_no_evaluation(trained: Trained, small_data: Path, tmp_path: Path) -> None:
     settings = OmegaConf.merge(trained.config["evaluation"], {"pictures": True})
     said: list[str] = []
-    metrics = evaluate(
-        trained.model, trained.adapter, DrawsNothing(), small_data, settings, tmp_path, said.append
-    )
+    metrics = evaluate(replace(trained, task=DrawsNothing()).on(small_data), settings, tmp_path, said.append)
     assert metrics["splits"]["test"]["count"] == 6
     assert len(list(read_jsonl(tmp_path / "predictions.jsonl"))) == 10
     assert any("could not be drawn: ZeroDivisionError: no such hand" in line for line in said)
@@ -298,7 +297,7 @@ def test_the_reading_is_recorded_and_reads_other_ways_to_write(
         settings = OmegaConf.merge(config, {"reading": reading})
         folder = tmp_path / reading
         folder.mkdir()
-        metrics = evaluate(trained.model, trained.adapter, ClockTask(), small_data, settings, folder)
+        metrics = evaluate(trained.on(small_data), settings, folder)
         assert metrics["reading"] == reading
         assert metrics["splits"]["test"]["metrics"]["parsed"] == (parsed is not None)
         for row in read_jsonl(folder / "predictions.jsonl"):
@@ -306,14 +305,7 @@ def test_the_reading_is_recorded_and_reads_other_ways_to_write(
     drawn = [(tmp_path / reading / "predictions_test.png").read_bytes() for reading in ("strict", "lenient")]
     assert drawn[0] != drawn[1]
     with pytest.raises(UserError, match=r"evaluation\.reading must be strict or lenient, not 'lenien'"):
-        evaluate(
-            trained.model,
-            trained.adapter,
-            ClockTask(),
-            small_data,
-            OmegaConf.merge(config, {"reading": "lenien"}),
-            tmp_path,
-        )
+        evaluate(trained.on(small_data), OmegaConf.merge(config, {"reading": "lenien"}), tmp_path)
 
 
 def test_another_reading_has_a_folder_of_its_own(finished: Path, tmp_path: Path) -> None:
@@ -339,15 +331,7 @@ def test_a_score_that_is_not_finite_is_shown_as_such(
 
     monkeypatch.setattr(ClockTask, "score", score)
     said: list[str] = []
-    metrics = evaluate(
-        trained.model,
-        trained.adapter,
-        trained.task,
-        small_data,
-        settings(limit=None),
-        tmp_path,
-        said.append,
-    )
+    metrics = evaluate(trained.on(small_data), settings(limit=None), tmp_path, said.append)
     assert f"exact {bad}" in said[0]
     write_json(tmp_path / "metrics.json", finite(metrics))
     again = restored(read_json(tmp_path / "metrics.json"))["splits"]["test"]["metrics"]["exact"]

@@ -15,7 +15,7 @@ from model_configs import model_config, picture, twin
 from ntil.data.dataset import collate
 from ntil.errors import UserError
 from ntil.models import load_model
-from ntil.training.fit import save_model
+from ntil.training.weights import save_model
 
 workplace, in_tmp_path = fixtures.workplace, fixtures.in_tmp_path
 

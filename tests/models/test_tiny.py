@@ -14,7 +14,7 @@ from ntil.data.dataset import collate
 from ntil.errors import UserError
 from ntil.evaluation.generate import Question, generate
 from ntil.models import Adapter, load_model, logit_width
-from ntil.training.fit import load_weights, save_model
+from ntil.training.weights import load_weights, save_model
 
 CONFIG = OmegaConf.load(REPOSITORY / "conf" / "model" / "tiny.yaml")
 

@@ -19,7 +19,7 @@ from ntil.evaluation.trained import load_trained
 from ntil.io import read_json
 from ntil.models import load_model
 from ntil.models.families import FAMILIES
-from ntil.training.fit import load_weights, save_model
+from ntil.training.weights import load_weights, save_model
 
 workplace, in_tmp_path = fixtures.workplace, fixtures.in_tmp_path
 LORA = "model/tuning=lora"

@@ -14,7 +14,7 @@ from ntil.evaluation.generate import Question, generate
 from ntil.models import Adapter, load_model, logit_width
 from ntil.models.families import FAMILIES
 from ntil.numbers import NumberVocab
-from ntil.training.fit import save_model
+from ntil.training.weights import save_model
 
 EVERY = pytest.mark.parametrize("family", sorted(FAMILIES))
 # Tests that build a model anew take one family of each kind by default.

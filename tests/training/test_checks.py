@@ -12,7 +12,7 @@ from ntil.errors import SpellingError, UserError
 from ntil.evaluation import evaluate
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
-from ntil.models import load_model
+from ntil.models import Subject, load_model
 from ntil.models.families import family_of
 from ntil.models.load import model_settings
 from ntil.models.published import PublishedAdapter
@@ -31,7 +31,7 @@ def record(number: int, split: str = "train", query: str = "1+1=", answer: str =
 def checked(data: Path, *overrides: str, **task: Any) -> list[str]:
     cfg = composed(*SUMS, *overrides)
     model, adapter = load_model(cfg.model)
-    return check_before_training(model, adapter, ArithmeticTask(**task), data, cfg)
+    return check_before_training(Subject(model, adapter, ArithmeticTask(**task), data), cfg)
 
 
 def test_what_fits_is_told_with_its_ceiling(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_they_count_as_unanswered(tmp_path: Path) -> None:
     cfg = composed(*SUMS, "evaluation.pictures=true")
     model, adapter = load_model(cfg.model)
     said: list[str] = []
-    result = evaluate(model, adapter, ArithmeticTask(), data, cfg.evaluation, tmp_path, said.append)
+    result = evaluate(Subject(model, adapter, ArithmeticTask(), data), cfg.evaluation, tmp_path, said.append)
     split = result["splits"]["test"]
     assert split["unanswered"] == 2
     assert split["metrics"]["no_number"] == 1
