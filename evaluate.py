@@ -23,12 +23,13 @@ from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
 from ntil.settings import load_settings
 
+# Settings of an evaluation that may differ from the run's.
 OWN = (
     "limit",
     "batch_size",
     "constrained",
     "reading",
-)  # settings of an evaluation that may differ from the run's
+)
 
 
 @command("evaluate")

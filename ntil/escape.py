@@ -72,9 +72,8 @@ def latex(text: str) -> str:
     """No command, comment or border of a cell comes out of it."""
     tex = text.translate(_SPACES).translate(_TEX)
     head = tex.lstrip()[:1]
-    return (
-        tex.replace(head, f"{{{head}}}", 1) if head in ("[", "*") else tex
-    )  # else an argument of the line's end
+    # Else an argument of the line's end.
+    return tex.replace(head, f"{{{head}}}", 1) if head in ("[", "*") else tex
 
 
 def latex_comment(text: str) -> str:

@@ -54,9 +54,8 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
                 file.flush()
                 os.fsync(file.fileno())
                 os.chmod(temporary, 0o666 & ~_umask())
-                os.replace(
-                    temporary, path
-                )  # while it is locked, so that nobody takes it for a dead process's
+                # While it is locked, so that nobody takes it for a dead process's.
+                os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

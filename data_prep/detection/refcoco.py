@@ -49,9 +49,8 @@ def plan(config: RefCocoConfig) -> Plan:
     folder = pictures_below(config.raw, config.images, IMAGES_HOME)
     skipped: list[Skipped] = []
     images = images_of(content, f"{config.folder}/{instances.name}", skipped)
-    objects = _by_id(
-        annotations_of(content, instances.name, images, [])
-    )  # references count, not every object
+    # References count, not every object.
+    objects = _by_id(annotations_of(content, instances.name, images, []))
     usable: list[tuple[dict[str, Any], str, Annotation]] = []
     for number, ref in enumerate(refs):
         found = _object(ref, objects)

@@ -54,9 +54,8 @@ _TOTAL = re.compile(r"x:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\
 _TOTAL_REST = re.compile(
     r"\s*,\s*ornt:\s*\[(?P<ornt>[^\]]*)\]\s*,\s*transcriptions:\s*\[(?P<text>.*)\]\s*,?\s*"
 )
-_MORE = re.compile(
-    r"\n\s*(?!ornt:|transcriptions:)\S|transcriptions:.*transcriptions:", re.DOTALL
-)  # of another record
+# Of another record.
+_MORE = re.compile(r"\n\s*(?!ornt:|transcriptions:)\S|transcriptions:.*transcriptions:", re.DOTALL)
 _QUOTED = re.compile(r"""u?(['"])(.*)\1""", re.DOTALL)
 
 

@@ -20,9 +20,10 @@ def intervals(task: Task, items: Sequence[Item]) -> dict[str, list[float] | None
     (`of_split`), or where no resample has a value.
     """
     names = [name for name, metric in task.metrics.items() if not metric.of_split]
+    # [items, metrics, 2].
     sums = np.array(
         [[contribution(item.scores, name, task.metrics[name].ratio) for name in names] for item in items]
-    )  # [items, metrics, 2]
+    )
     drawn = _resampled(sums.reshape(len(items), -1)).reshape(REPLICATES, len(names), 2)
     result: dict[str, list[float] | None] = dict.fromkeys(task.metrics)
     for name, above, below in zip(names, drawn[..., 0].T, drawn[..., 1].T, strict=True):

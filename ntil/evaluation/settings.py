@@ -10,14 +10,12 @@ from ntil.settings import at_least, one_of
 class EvaluationSettings:
     """Schema of the evaluation config; unknown keys are refused."""
 
-    splits: (
-        list[str] | None
-    )  # scored; null: test, or all but train and val where the set has none of that name
+    # Scored; null: test, or all but train and val where the set has none of that name.
+    splits: list[str] | None
     optional_splits: list[str]  # scored where the data set has them
     pictures: bool  # write predictions_<split>.png
     constrained: bool = False  # only answers in the task's format can be written
-    reading: str = one_of(
-        *READINGS, default="strict"
-    )  # lenient: other formats are read, too (Task.parse_lenient)
+    # Lenient: other formats are read, too (Task.parse_lenient).
+    reading: str = one_of(*READINGS, default="strict")
     batch_size: int = at_least(1)
     limit: int | None = at_least(1)  # score the first so many of each split; null for all

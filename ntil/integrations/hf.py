@@ -153,9 +153,8 @@ class NumberLossMixin:
 
     def _weight_of(self, batch: dict[str, Any]) -> float:
         """Sum of a micro-batch's label weights, which are 1 where it has none."""
-        first = (
-            0 if self._shifts(batch) is False else 1
-        )  # a shifted label has nothing that predicts the first
+        # A shifted label has nothing that predicts the first.
+        first = 0 if self._shifts(batch) is False else 1
         weights = batch.get(LABEL_WEIGHTS)
         return float(_weight(batch["labels"][:, first:], None if weights is None else weights[:, first:]))
 

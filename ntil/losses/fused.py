@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 BLOCK = 2**20  # logits handled at a time: 4 MB in float32, about what a core's cache holds
+# Float16 would underflow before a loss scaler could help; float64 is for tests.
 DTYPES = (
     torch.float32,
     torch.bfloat16,
-)  # float16 would underflow before a loss scaler could help; float64 is for tests
+)
 
 
 def can_fuse(logits: Tensor) -> bool:

@@ -6,10 +6,11 @@ from torch import Tensor
 from ntil.losses.token_level import Candidates, TokenLevelLoss
 from ntil.numbers import NumberVocab
 
+# Distances between values are rescaled linearly to this range; equal values stay at 0.
 NEAREST, FARTHEST = (
     1.0,
     9.0,
-)  # distances between values are rescaled linearly to this range; equal values stay at 0
+)
 
 
 class SMMD(TokenLevelLoss):

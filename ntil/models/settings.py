@@ -14,9 +14,8 @@ class PromptSettings:
     """
 
     text: str  # with {question} and, for families that see, {image}
-    image: (
-        str | None
-    )  # stands in for {image} where there is a picture; its image token is multiplied by the processor
+    # Stands in for {image} where there is a picture; its image token is multiplied by the processor.
+    image: str | None
     answer: str  # with {answer}: all of it is supervised, so it says how an answer ends
     begin: str | None  # a token before everything, where the tokenizer or the processor adds none
     stop_tokens: list[
@@ -42,9 +41,8 @@ class TuningSettings:
     gradient_checkpointing: (
         bool  # recompute activations in the backward: slower by about a third, far less memory
     )
-    quantize: str = one_of(
-        "none", "4bit"
-    )  # of the frozen weights, for LoRA; 4bit needs bitsandbytes and a GPU
+    # Of the frozen weights, for LoRA; 4bit needs bitsandbytes and a GPU.
+    quantize: str = one_of("none", "4bit")
     rank: int = at_least(1)  # of the adapters
     alpha: int = at_least(1)  # adapters are scaled by alpha / rank
     dropout: float = at_least(0, below=1)  # before the adapters
@@ -61,9 +59,8 @@ class TwinSettings:
     intermediate_size: int = at_least(1)
     image_size: int = at_least(28)  # pixels a side, where the family has one size
     weights_seed: int = at_least(0)  # the weights are always the same, as published ones are
-    tokenizer_folder: (
-        str | None
-    )  # a folder with the family's own tokenizer.json; null: one of a few hundred tokens
+    # A folder with the family's own tokenizer.json; null: one of a few hundred tokens.
+    tokenizer_folder: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

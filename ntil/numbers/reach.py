@@ -59,9 +59,8 @@ def seen_share(tokenizer: Any, texts: str | Iterable[str], shown: Tensor) -> flo
             )
         known = torch.tensor([i for i in ids if i < len(shown)], dtype=torch.int64)
         digits = digits_in(text)
-        seen += min(
-            int(shown[known].sum()), digits
-        )  # a tokenizer may turn other characters into digits, as ² into 2
+        # A tokenizer may turn other characters into digits, as ² into 2.
+        seen += min(int(shown[known].sum()), digits)
         written += digits
     return seen / written if written else 1.0
 

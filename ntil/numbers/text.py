@@ -17,9 +17,8 @@ _CHAIN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _WRITTEN = re.compile(
     r"(?P<sign>[+\-−]?)(?P<integer>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<fraction>[0-9]+))?(?:[eE](?P<exponent>[+\-−]?[0-9]{1,3}))?"
 )
-NUMBER_PATTERN = re.sub(
-    r"\?P<\w+>", "?:", _WRITTEN.pattern
-)  # of what `parse_number` reads; without named groups
+# Of what `parse_number` reads; without named groups.
+NUMBER_PATTERN = re.sub(r"\?P<\w+>", "?:", _WRITTEN.pattern)
 MOST_DIGITS = 4000  # Python turns no more than 4,300 into an integer
 
 

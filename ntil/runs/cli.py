@@ -37,13 +37,14 @@ _RUN_NAME_SKIPS = (
 _RUN_NAME_SKIPPED_GROUPS = ("paths.", "logger.", "hydra", "evaluation.")
 
 ATTEMPTS = 3  # at a sweep whose processes are killed
+# Settings whose value may hold signs of Hydra's grammar.
 FREE_TEXT = (
     "query",
     "run",
     "input",
     "output",
     "data_folder",
-)  # settings whose value may hold signs of Hydra's grammar
+)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

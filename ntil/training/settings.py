@@ -31,9 +31,8 @@ class TrainerSettings:
     keep_when_complete: bool  # the checkpoints of a run that is complete; else they are removed
     train_examples: int | None = at_least(1)  # use the first so many of the training split; null for all
     loader_workers: int = at_least(0)
-    threads: int | None = at_least(
-        1
-    )  # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs
+    # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs.
+    threads: int | None = at_least(1)
     one_batch: bool = False  # train on the first batch alone, and say whether its loss has gone to 0
     dry_run: bool = False  # say what would be trained, and train nothing
 
