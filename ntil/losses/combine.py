@@ -17,22 +17,31 @@ BALANCES = ("ce_ratio", "none", "digit_share")
 class WithCrossEntropy(FullLoss):
     """CE + λ·loss: what one trains with.
 
-    weight: λ. balance: "ce_ratio" scales the number loss to the cross-entropy's size, λ·sg[CE / (L + 1e-10)]·L (sg: no
-    gradient); "none" adds λ·L; "digit_share" adds λ·s·L with s the share of number tokens among the supervised ones, and
-    where they get no cross-entropy, weighs CE on the others by 1 − s. ce_on_digits: whether number tokens also get cross-entropy (the released code's way,
-    and the default) or the number loss alone (the paper's text). λ = 0.3 and "ce_ratio" are released-code defaults, not
-    confirmed as the paper's.
-
-    fused: compute both in one pass with a single gradient buffer, where the logits are float32 or bfloat16; about half
-    the time and memory of F.cross_entropy alone. One backward only. overwrite_logits: let that buffer be the logits
-    themselves, which nothing may need afterwards.
-
-    label_weights [B, T] in a call say how much each label counts, for both losses (see NumberLoss). reduction="sum" or
-    "none" needs balance="none": the others compare two means.
-
         full = WithCrossEntropy(NTIL(vocab))
         full(logits, labels).backward()          # logits [B, T, V] aligned with labels [B, T]; -100 ignored
         full.parts(logits, labels)               # .total .ce .number .emd .relative .magnitude .digits .numbers
+
+    Args:
+        loss: a number loss.
+        weight: λ, 0.3 (a released-code default, not confirmed as the paper's).
+        balance: "ce_ratio" (the same) scales the number loss to the cross-entropy's size, λ·sg[CE / (L + 1e-10)]·L (sg: no gradient);
+            "none" adds λ·L; "digit_share" adds λ·s·L with s the share of number tokens among the supervised ones, and where they
+            get no cross-entropy, weighs CE on the others by 1 − s.
+        ce_on_digits: whether number tokens also get cross-entropy (the released code's way) or the number loss alone (the paper's text).
+        fused: compute both in one pass with a single gradient buffer, where the logits are float32 or bfloat16; about half the time and
+            memory of F.cross_entropy alone. One backward only.
+        overwrite_logits: let that buffer be the logits themselves, which nothing may need afterwards.
+
+    A call takes `label_weights` [B, T], which say how much each label counts, for both losses (see NumberLoss), and `reduction`, of
+    which "sum" and "none" need balance="none": the others compare two means.
+
+    Returns:
+        [] the loss, [B, T] with reduction="none"; `parts` gives it with everything that it is made of.
+
+    Raises:
+        ValueError: where a setting is none of those above.
+
+    Source: NTIL, ACL 2025 (arXiv 2505.13077); the balance is the released code's.
     """
 
     def __init__(

@@ -122,7 +122,10 @@ class FullLoss(nn.Module):
 
 
 class CrossEntropy(FullLoss):
-    """Plain cross-entropy with the interface of `WithCrossEntropy`."""
+    """Plain cross-entropy with the interface of `WithCrossEntropy`.
+
+    CrossEntropy()(logits, labels).backward()       # logits [B, T, V] aligned with labels [B, T]; -100 is ignored
+    """
 
     def parts(
         self,

@@ -12,8 +12,18 @@ from ntil.numbers.spans import NumberFormat
 class DEL(NumberLoss):
     """mean over digits and digit tokens of w_t · p_tj · BCE-with-logits(z_tj, [j is the label]). Published: CE + 0.01·DEL.
 
-    w_t = 2·(k+1) for the integer digit k places from the units; 1.02^(−k) for the k-th decimal (the paper's "falling
-    powers of 1.02" in our reading); the point has none. p is the softmax over the digit tokens and keeps its gradient.
+    w_t = 2·(k+1) for the integer digit k places from the units; decimal_base^(−k) for the k-th decimal; the point has none. p is the
+    softmax over the digit tokens and keeps its gradient.
+
+    Args:
+        vocab: the number tokens of a tokenizer.
+        decimal_base: 1.02, the paper's "falling powers of 1.02" in our reading.
+        number_format: as for `NTIL`.
+
+    Raises:
+        ValueError: where decimal_base is not positive.
+
+    Source: DEL (arXiv 2605.20369).
     """
 
     names = ("del",)

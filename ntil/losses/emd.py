@@ -8,8 +8,15 @@ from ntil.numbers.spans import NumberFormat
 class EMD(NTIL):
     """mean(w·EMD) with w = (1+σ)^rank; σ = 0 is the plain "EMD" baseline of the NTIL paper.
 
-    loss = EMD(vocab)
-    loss(logits, labels).total      # logits [B, T, V] aligned with labels [B, T]
+        loss = EMD(vocab)
+        loss(logits, labels).total      # logits [B, T, V] aligned with labels [B, T]
+
+    Args:
+        vocab: the number tokens of a tokenizer.
+        sigma: growth of a digit's weight with each digit to its right.
+        number_format: as for `NTIL`.
+
+    Source: NTIL, ACL 2025 (arXiv 2505.13077).
     """
 
     names = ("emd",)

@@ -10,6 +10,14 @@ class GaussianCE(TokenLevelLoss):
     """−Σ_j q_j·log p_j with q_j ∝ exp(−(V_j − y)² / 2σ²) over the number tokens and p over the whole vocabulary.
 
     It replaces cross-entropy on numbers: use it with ce_on_digits=False and balance="digit_share".
+
+    Args:
+        vocab: the number tokens of a tokenizer.
+        sigma: standard deviation of the target, in units of the tokens' values.
+        tokens: "digits" or "all", see `TokenLevelLoss`.
+
+    Raises:
+        ValueError: where sigma is not positive.
     """
 
     names = ("gaussian_ce",)

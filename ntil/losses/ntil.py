@@ -22,23 +22,32 @@ from ntil.numbers.spans import NumberFormat, Signs
 class NTIL(NumberLoss):
     """The loss above on the number tokens of `vocab`; add cross-entropy with `WithCrossEntropy`.
 
-    sigma: growth of a digit's weight with each digit to its right. alpha, beta, gamma: weights of the relative, the
-    magnitude and the EMD term; 0 switches a term off. tau, noise_scale: temperature and Gumbel noise of the number
-    construction; with noise_scale=0 the loss is deterministic. epsilon: the ε of L_rel.
-    construction: "straight_through" (published; exactly zero gradient of L_rel and L_mag once the digits are right) or
-    "soft" (the expected value at temperature τ).
-
-    number_format "digits" reproduces the released code: a point ends a number. In "decimal", 0.98 is one number, and
-    the EMD is that of the whole number instead of its digits one by one: E|X−Y| in units of the leading place, so that
-    against 0.98 the prediction 1.01 costs less than 1.98. Both agree where only the leading digit is wrong.
-
-    magnitude "signed" (ours) lets L_mag see the sign and the exponent that the labels write: with −6.0e23 it is
-    |f(X) − f(Y)|, f(x) = sign(x)·log(1+|x|), of the whole value, where the published term takes 6, 0 and 23 for three
-    numbers; the same where there is no sign and no exponent and the model writes none. Best with "decimal".
-
         loss = NTIL(vocab, noise_scale=0.0)
         parts = loss(logits, labels)        # logits [B, T, V] aligned with labels [B, T]
         parts.total, parts.emd, parts.relative, parts.magnitude, parts.digits, parts.numbers
+
+    Args:
+        vocab: the number tokens of a tokenizer.
+        sigma: growth of a digit's weight with each digit to its right (released-code default, as all below).
+        alpha, beta, gamma: weights of the relative, the magnitude and the EMD term; 0 switches a term off.
+        tau, noise_scale: temperature and Gumbel noise of the number construction; with noise_scale=0 the loss is deterministic.
+        number_format: "digits" reproduces the released code, where a point ends a number. In "decimal" 0.98 is one number, and the EMD
+            is that of the whole number instead of its digits one by one: E|X−Y| in units of the leading place, so that against
+            0.98 the prediction 1.01 costs less than 1.98. Both agree where only the leading digit is wrong.
+        epsilon: the ε of L_rel.
+        construction: "straight_through" (published; exactly zero gradient of L_rel and L_mag once the digits are right) or "soft" (the
+            expected value at temperature τ).
+        magnitude: "plain" (published) or "signed" (ours), which lets L_mag see the sign and the exponent that the labels write: with
+            −6.0e23 it is |f(X) − f(Y)|, f(x) = sign(x)·log(1+|x|), of the whole value, where the published term takes 6, 0 and 23
+            for three numbers; the same where there is no sign and no exponent and the model writes none. Best with "decimal".
+
+    Returns:
+        `LossParts` with the terms emd, relative and magnitude before their weights, and counts of digits and numbers.
+
+    Raises:
+        ValueError: where a setting is out of range, or "signed" meets a vocabulary without a minus sign.
+
+    Source: NTIL, ACL 2025 (arXiv 2505.13077); the defaults are the released code's.
     """
 
     names: tuple[str, ...] = ("emd", "relative", "magnitude")

@@ -9,7 +9,12 @@ from ntil.numbers import NumberVocab
 class NTLMSE(TokenLevelLoss):
     """(Σ_j p_j·V_j − y)². Its minimum is not only at the truth: half 1 and half 3 count as a perfect 2.
 
-    reweigh: as for NTL-WAS. Published use: CE + 0.3·NTL.
+    Args:
+        vocab: the number tokens of a tokenizer.
+        tokens: "digits" or "all", see `TokenLevelLoss`.
+        reweigh: count probability on other tokens as worse than the worst number (an option of `ntloss`, not of the paper).
+
+    Published use: CE + 0.3·NTL. Source: Number Token Loss, ICML 2025 (arXiv 2411.02083).
     """
 
     names = ("ntl_mse",)

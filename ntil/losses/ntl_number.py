@@ -13,8 +13,10 @@ from ntil.numbers.spans import NumberFormat
 class NTLNumber(NumberLoss):
     """|ŷ − y| / (|ŷ| + |y| + eps) with ŷ = Σ 10^place · E[digit], averaged over the batch's numbers.
 
-    With number_format="decimal", 12.34 is joined by place value; `ntloss` joins it as 1234 when asked for floats.
-    reweigh: by the mass on number tokens at the number's first token, as `ntloss` does.
+    Args:
+        vocab: the number tokens of a tokenizer.
+        number_format: with "decimal", 12.34 is joined by place value; `ntloss` joins it as 1234 when asked for floats.
+        reweigh: by the mass on number tokens at the number's first token, as `ntloss` does.
     """
 
     names = ("ntl_number",)

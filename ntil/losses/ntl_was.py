@@ -9,8 +9,12 @@ from ntil.numbers import NumberVocab
 class NTLWAS(TokenLevelLoss):
     """Σ_j p_j·|V_j − y|. On one-digit tokens and without re-weighing this is EMD, averaged over all digits of the batch.
 
-    reweigh: count probability on other tokens as worse than the worst number (an option of `ntloss`, not of the paper).
-    Published use: CE + 0.3·NTL.
+    Args:
+        vocab: the number tokens of a tokenizer.
+        tokens: "digits" or "all", see `TokenLevelLoss`.
+        reweigh: count probability on other tokens as worse than the worst number (an option of `ntloss`, not of the paper).
+
+    Published use: CE + 0.3·NTL. Source: Number Token Loss, ICML 2025 (arXiv 2411.02083).
     """
 
     names = ("ntl_was",)

@@ -16,7 +16,15 @@ NEAREST, FARTHEST = (
 class SMMD(TokenLevelLoss):
     """rᵀKr + a·rᵀ(D − K)r with r = p − onehot(y), K_ij = exp(−d_ij² / 2s²), D = diag(K1), a = 1 / (2 · mean degree).
 
-    s: the kernel's width. The weight beside CE is not published.
+    Args:
+        vocab: the number tokens of a tokenizer.
+        s: the kernel's width, in rescaled distances from 1 to 9.
+        tokens: "digits" or "all", see `TokenLevelLoss`.
+
+    Raises:
+        ValueError: where s is not positive.
+
+    The weight beside cross-entropy is not published. Source: SMMD, ICML 2026 (arXiv 2606.27731).
     """
 
     names = ("smmd",)
