@@ -8,7 +8,7 @@ INSTALL = $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off
 COMPILE = uv pip compile -q pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --annotation-style line --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table tables test test-all check format bench lock clean
+.PHONY: help install demo table report tables test test-all check format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ table: $(READY)  ## one experiment: make table NAME=clock (or clock_demo, ablati
 	$(RUN) -m experiments.plots $(TABLE)
 	$(RUN) -m experiments.tables $(TABLE)
 	$(PAGES)
+
+report: $(READY)  ## results/index.html, the page of all results
+	$(RUN) -m experiments.report
 
 tables: $(READY)  ## all tables, figures and results/index.html again from results/
 	$(RUN) -m experiments.tables

@@ -5,7 +5,7 @@
     python -m experiments.collect --outputs /data/outputs --results results
     python -m experiments.collect --repair                     first mend what is damaged in results/
 
-Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores), results/curves/<experiment>.csv,
+Writes results/runs.csv, results/scores/<experiment>.csv.gz (each test item's scores), results/curves/<experiment>.csv.gz,
 results/errors/<experiment>.csv (wrong digits and calibration) and small pictures of some predictions in
 results/gallery/. A run that is read replaces its earlier rows; rows of runs that are not in outputs/ (or cannot be used)
 stay. Incomplete or damaged folders are named with the reason and left out. Nothing that a run's folder names is run but the

@@ -28,7 +28,7 @@ AGAINST_CE = tuple(pair for pair in PAIRS if pair[1] == "ce")
 
 
 def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
-    """<stem>.png and .svg: a line for each setting that is judged by a share, under the title of its table.
+    """<stem>.svg: a line for each setting that is judged by a share, under the title of its table.
 
     What lies outside the axis, which holds three quarters of the intervals, ends in an arrow.
     """
@@ -64,11 +64,11 @@ def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
         _tidy(axis, "x")
         names = [(difference_label(*pair), paint[pair[0]]) for pair in AGAINST_CE]
         _legend(figure, names, "" if all(setting.is_told for setting in found) else HOLLOW)
-        return [save(figure, stem, "png"), save(figure, stem, "svg")]
+        return [save(figure, stem)]
 
 
 def draw_gain(stem: Path, table: Comparison, abscissa: Abscissa) -> list[Path]:
-    """<stem>.png and .svg: each row's differences to the baseline over the setting that the table is drawn along."""
+    """<stem>.svg: each row's differences to the baseline over the setting that the table is drawn along."""
     lines = {row.value: _points(table, row.value) for row in table.rows if not row.is_baseline}
     lines = {value: points for value, points in lines.items() if points}
     if not lines:
@@ -92,7 +92,7 @@ def draw_gain(stem: Path, table: Comparison, abscissa: Abscissa) -> list[Path]:
         mark_ticks(axes[-1], abscissa)
         baseline = table.spec.baseline
         _legend(figure, [(difference_label(value, baseline), colour) for value, colour in paint.items()])
-        return [save(figure, stem, "png"), save(figure, stem, "svg")]
+        return [save(figure, stem)]
 
 
 def _points(table: Comparison, value: str) -> list[tuple[float, list[Difference | None]]]:

@@ -53,7 +53,7 @@ def overview(results: Path, conf: Path, readme: Path) -> int:
 
 
 def statement(found: Sequence[Setting], tables: str) -> list[str]:
-    """Markdown lines: for each pair of losses how many settings, and which of them can be told apart."""
+    """Markdown lines: for each pair of losses how many settings, and which of them can be distinguished."""
     counted = [setting for setting in found if setting.is_told and setting.groups == 1]
     if not counted:
         return [f"No setting has been run with all three losses and {ENOUGH_SEEDS} seeds yet."]
@@ -90,8 +90,18 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
     ]
 
 
+def short_statement(found: Sequence[Setting]) -> list[str]:
+    """The counts alone, for the README."""
+    lines = [line for line in statement(found, "results/tables") if line.startswith("- **")]
+    return [
+        *(lines or statement(found, "results/tables")),
+        "",
+        f"A setting is a task, a model and an amount of data, run with {ENOUGH_SEEDS} seeds or more; better and worse: the 95 % interval leaves out 0.",
+    ]
+
+
 def _figure(found: Sequence[Setting], figures: str) -> list[str]:
-    return [f'<img src="{figures}/overview.png" width="480" alt="{OVERVIEW_CAPTION}">', ""] if found else []
+    return [f'<img src="{figures}/overview.svg" width="480" alt="{OVERVIEW_CAPTION}">', ""] if found else []
 
 
 def _told(setting: Setting, pair: Pair, tables: str) -> str:
@@ -168,7 +178,7 @@ def with_statement(readme: str, found: Sequence[Setting]) -> str:
         raise UserError(
             "README.md has no <!-- overview:begin --> … <!-- overview:end --> for the overview to stand in."
         )
-    text = "\n".join([*statement(found, "results/tables"), "", *_figure(found, "results/figures")]).rstrip()
+    text = "\n".join([*short_statement(found), "", *_figure(found, "results/figures")]).rstrip()
     return _BLOCK.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme)
 
 

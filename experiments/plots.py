@@ -3,7 +3,7 @@
     python -m experiments.plots                     every experiment in results/
     python -m experiments.plots clock_demo
 
-Writes results/figures/<experiment>_validation and _training as .png and .svg: a thin line for each seed, a thick one for
+Writes results/figures/<experiment>_validation.svg and _training.svg: a thin line for each seed, a thick one for
 the mean over seeds at the steps that all seeds have, a colour for each loss (the same in every figure). Parts of the
 training loss stand on a logarithmic axis. A preset whose table says `along: <override>` gets two others instead:
 <experiment>_along, its metrics over that setting, and <experiment>_gain, their differences to the baseline with intervals.

@@ -130,14 +130,14 @@ class Store:
 
     @property
     def overview_figure(self) -> Path:
-        """Without its ending, of which there are two."""
+        """Without its ending."""
         return self.figures / "overview"
 
     def scores_path(self, experiment: str) -> Path:
         return self.root / "scores" / f"{experiment}.csv.gz"
 
     def curves_path(self, experiment: str) -> Path:
-        return self.root / "curves" / f"{experiment}.csv"
+        return self.root / "curves" / f"{experiment}.csv.gz"
 
     def errors_path(self, experiment: str) -> Path:
         return self.root / "errors" / f"{experiment}.csv"
@@ -167,7 +167,7 @@ class Store:
         yield from csv_files.salvage(self.runs_path, RUNS)
         for folder, ending, form in (
             ("scores", "csv.gz", SCORES),
-            ("curves", "csv", CURVES),
+            ("curves", "csv.gz", CURVES),
             ("errors", "csv", ERRORS),
             ("gallery", "csv", GALLERY),
         ):

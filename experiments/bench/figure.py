@@ -30,7 +30,7 @@ Row = dict[str, str]
 
 
 def draw(results: Path) -> list[Path]:
-    """Writes results/figures/bench.png and .svg: a row of panels for each of two settings, time and memory."""
+    """Writes results/figures/bench.svg: a row of panels for each of two settings, time and memory."""
     path = results / "bench.csv"
     if not path.exists():
         raise UserError(f"{path} does not exist; `python -m experiments.bench losses` measures it.")
@@ -46,7 +46,7 @@ def draw(results: Path) -> list[Path]:
             _bars(memory, mine, "memory_ratio", "peak memory beyond the inputs")
         for place in axes[-1]:
             place.set_xlabel(f"× {BASELINE}, forward and backward")
-        return [save(figure, results / "figures" / "bench", kind) for kind in ("png", "svg")]
+        return [save(figure, results / "figures" / "bench")]
 
 
 def _name(setting: Setting) -> str:

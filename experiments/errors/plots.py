@@ -26,7 +26,7 @@ FEW = 20  # tokens under which a point of a reliability diagram is drawn hollow
 
 
 def draw_errors(stem: Path, found: Analysis, order: Sequence[str]) -> list[Path]:
-    """<stem>.png and .svg: how far off the answers are, and which share of the digits is wrong at each place."""
+    """<stem>.svg: how far off the answers are, and which share of the digits is wrong at each place."""
     groups = {group: rows for group, rows in _groups(found).items() if any(row.magnitude for row in rows)}
     if not groups:
         return []
@@ -59,11 +59,11 @@ def draw_errors(stem: Path, found: Analysis, order: Sequence[str]) -> list[Path]
             borderpad=0,
             handlelength=1,
         )
-        return [save(figure, stem, "png"), save(figure, stem, "svg")]
+        return [save(figure, stem)]
 
 
 def draw_calibration(stem: Path, found: Analysis, order: Sequence[str]) -> list[Path]:
-    """<stem>.png and .svg: the share of right digits over the probability they were written with."""
+    """<stem>.svg: the share of right digits over the probability they were written with."""
     groups = {group: rows for group, rows in _groups(found).items() if any(row.calibration for row in rows)}
     if not groups:
         return []
@@ -82,7 +82,7 @@ def draw_calibration(stem: Path, found: Analysis, order: Sequence[str]) -> list[
             _name(
                 axis, _title(rows, group), "probability of the written digit", "share of them that is right"
             )
-        return [save(figure, stem, "png"), save(figure, stem, "svg")]
+        return [save(figure, stem)]
 
 
 def _groups(found: Analysis) -> dict[str, list[RowErrors]]:

@@ -4,8 +4,8 @@
     python -m experiments.report clock_demo            only this experiment
     python -m experiments.report --output page.html
 
-The page needs no server and no network. It shows the figures and pictures that are in results/; make them first with
-`python -m experiments.plots`.
+The page needs no server and no network. It shows the figures and pictures that lie in results/, by links that lead there from the
+page; make them first with `python -m experiments.plots`.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
     compared = settings(store, conf, names, [one.table for one in found])
-    overview = None if names else overview_figure(store)
-    write_text(output, render(sections(store, found), glances(compared), overview))
+    overview = None if names else overview_figure(store, output.parent)
+    write_text(output, render(sections(store, found, output.parent), glances(compared), overview))
     print(output)
     return 0
 

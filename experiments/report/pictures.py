@@ -1,6 +1,6 @@
-"""Figures and thumbnails of results/ as data URIs, so that the page is one file."""
+"""Figures and thumbnails of results/, which the page shows from where they lie."""
 
-import base64
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from experiments.store import FIGURE_KINDS, OVERVIEW_CAPTION, Row, Store
-from ntil.io import inside
+from ntil.io import inside, read_text
 
 OF_ERRORS = ("errors", "calibration")
 SCALE = 1.2  # of a figure on the page, to its size in print
-_PLAIN = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>", re.DOTALL)
-_PATH = re.compile(r' d="[^"]*"')
-_LONG = re.compile(r"(\.\d\d)\d+")
 _SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
 
@@ -22,7 +19,7 @@ _SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 class Figure:
     kind: str
     caption: str
-    uri: str
+    link: str  # from the page's folder
     width: int  # pixels
     height: int
     of_errors: bool
@@ -37,54 +34,42 @@ class Picture:
     answer: str
     text: str
     is_right: bool
-    uri: str  # "" for a task without pictures
+    link: str  # from the page's folder; "" for a task without pictures
 
 
-def figures(store: Store, experiment: str) -> list[Figure]:
-    """The experiment's figures that are there, kind by kind and group by group."""
+def figures(store: Store, experiment: str, folder: Path) -> list[Figure]:
+    """The experiment's figures that are there, kind by kind and group by group. folder: the page's."""
     return [
-        _figure(path, FIGURE_KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else ""), kind)
+        _figure(path, folder, FIGURE_KINDS[kind] + (f" ({group.replace('_', ' ')})" if group else ""), kind)
         for kind, group, path in store.figures_of(experiment)
-        if path.suffix == ".svg"
     ]
 
 
-def overview_figure(store: Store) -> Figure | None:
+def overview_figure(store: Store, folder: Path) -> Figure | None:
     """That of all settings, where `experiments.overview` has drawn it."""
     path = store.overview_figure.with_suffix(".svg")
-    return _figure(path, OVERVIEW_CAPTION) if path.exists() else None
+    return _figure(path, folder, OVERVIEW_CAPTION) if path.exists() else None
 
 
-def _figure(path: Path, caption: str, kind: str = "") -> Figure:
-    svg = slim(path.read_text(encoding="utf-8"))
-    size = _SIZE.search(svg)
+def _figure(path: Path, folder: Path, caption: str, kind: str = "") -> Figure:
+    size = _SIZE.search(read_text(path))
     width, height = (float(side) * 96 / 72 * SCALE for side in size.groups()) if size else (400.0, 300.0)
-    return Figure(kind, caption, svg_uri(svg), round(width), round(height), kind in OF_ERRORS)
+    return Figure(kind, caption, _link(path, folder), round(width), round(height), kind in OF_ERRORS)
 
 
-def pictures(store: Store, experiment: str, rows: Sequence[Row]) -> Iterator[Picture]:
+def pictures(store: Store, experiment: str, rows: Sequence[Row], folder: Path) -> Iterator[Picture]:
     root = store.gallery_path(experiment).parent
     for row in rows:
-        uri = ""
-        if row["picture"]:
-            data = inside(root, row["picture"]).read_bytes()
-            uri = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
         yield Picture(
             tuple(row["kinds"].split()),
             row["query"],
             row["answer"],
             row["text"],
             float(row["error"]) == 0,
-            uri,
+            _link(inside(root, row["picture"]), folder) if row["picture"] else "",
         )
 
 
-def slim(svg: str) -> str:
-    """The same picture in fewer bytes: without comments and metadata, curves to a hundredth of a point."""
-    svg = _PATH.sub(lambda path: _LONG.sub(r"\1", path[0]), _PLAIN.sub("", svg))
-    return re.sub(r"\s+", " ", svg).replace("> <", "><").strip()
-
-
-def svg_uri(svg: str) -> str:
-    """Percent-encoded, which takes a third less than base64."""
-    return "data:image/svg+xml," + quote(svg.replace('"', "'"), safe=" =:/;,.()'+-*!?@[]|")
+def _link(path: Path, folder: Path) -> str:
+    """The address of a file for a page in `folder`."""
+    return quote(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix(), safe="/=+,~-._()")

@@ -72,7 +72,7 @@ def test_the_same_bytes_whatever_the_order(outputs: Path, results: Path, tmp_pat
         write_run(outputs, exact(1, 0), loss=loss, seed=seed)
     assert collect(outputs, results) == 0
     first = bytes_of(results)
-    assert set(first) == {"runs.csv", "scores/demo.csv.gz", "curves/demo.csv"}
+    assert set(first) == {"runs.csv", "scores/demo.csv.gz", "curves/demo.csv.gz"}
     assert collect(outputs, results) == 0
     assert bytes_of(results) == first
     assert [row["seed"] for row in Store(results).runs()] == ["0", "2", "10"]

@@ -156,7 +156,7 @@ def test_tables_and_figures(outputs: Path, results: Path, conf: Path) -> None:
     assert (ece["seeds"], ece["mean"], ece["count"]) == ("2", "0.0714286", "14")
     figures = results / "figures"
     assert plot(["demo", "--results", str(results)], conf) == 0
-    names = [f"demo_{kind}.{ending}" for kind in ("errors", "calibration") for ending in ("png", "svg")]
+    names = [f"demo_{kind}.svg" for kind in ("errors", "calibration")]
     before = {name: (figures / name).read_bytes() for name in names}
     assert plot(["demo", "--results", str(results)], conf) == 0
     assert {name: (figures / name).read_bytes() for name in names} == before

@@ -37,7 +37,7 @@ SPEC = TableSpec.parse("demo", {"rows": "loss", "baseline": "ce", "splits": ["te
 FORMS = {
     "runs.csv": RUNS,
     "scores.csv.gz": SCORES,
-    "curves.csv": CURVES,
+    "curves.csv.gz": CURVES,
     "errors.csv": ERRORS,
     "gallery.csv": GALLERY,
 }
@@ -133,7 +133,7 @@ def test_a_spoilt_file_of_the_results(run: Path, outputs: Path, results: Path, n
     read = {
         "runs.csv": (store.runs_path, lambda: compare("demo", SPEC, store)),
         "scores.csv.gz": (store.scores_path("demo"), lambda: compare("demo", SPEC, store)),
-        "curves.csv": (store.curves_path("demo"), lambda: store.curves("demo")),
+        "curves.csv.gz": (store.curves_path("demo"), lambda: store.curves("demo")),
         "errors.csv": (store.errors_path("demo"), lambda: analyse("demo", SPEC, store)),
         "gallery.csv": (store.gallery_path("demo"), lambda: store.gallery("demo")),
     }

@@ -176,7 +176,6 @@ def test_the_readme_keeps_all_but_the_block(found: list[Setting]) -> None:
     assert text.startswith("before\n<!-- overview:begin -->\n- **NTIL against CE**")
     assert text.endswith("\n<!-- overview:end -->\nafter\n")
     assert "old" not in text
-    assert "](results/tables/demo.md)" in text
     assert with_statement(text, found) == text
 
 

@@ -94,8 +94,10 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "UTF-8",
     ),
     "NUL": (
-        "curves/demo.csv",
-        lambda path: path.write_bytes(path.read_bytes().replace(b",600,", b",6\x000,", 1)),
+        "curves/demo.csv.gz",
+        lambda path: path.write_bytes(
+            gzip.compress(gzip.decompress(path.read_bytes()).replace(b",600,", b",6\x000,", 1))
+        ),
         "step is",
     ),
     "no gzip": ("scores/demo.csv.gz", lambda path: path.write_bytes(b"run,split"), "no whole gzip"),

@@ -1,7 +1,8 @@
-"""The page of all results: complete, escaped, self-contained, the same bytes each time."""
+"""The page of all results: complete, escaped, light, the same bytes each time."""
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -9,11 +10,12 @@ from html_tags import Tags
 from run_factory import exact, realistic, write_run
 
 from experiments.collect import collect
+from experiments.curves import slim
 from experiments.plots import plots
 from experiments.report.__main__ import main
-from experiments.report.pictures import slim, svg_uri
 from experiments.report.scores import sort_value
 
+ROOT = Path(__file__).resolve().parents[2]
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
 
 
@@ -34,7 +36,9 @@ def test_the_page_holds_table_figures_and_runs(page: str) -> None:
     assert re.search(r"0\.\d{3} ± 0\.\d{3} \(2\)", tags.text)
     images = tags.seen["img"]
     assert len(images) == 3  # errors, validation, training
-    assert all(str(image["src"]).startswith("data:image/svg+xml,%3Csvg") for image in images)
+    assert [str(image["src"]) for image in images] == [
+        f"figures/demo_{kind}.svg" for kind in ("validation", "training", "errors")
+    ]
 
 
 def test_every_link_has_its_target_and_no_id_stands_twice(page: str) -> None:
@@ -51,13 +55,32 @@ def test_every_link_has_its_target_and_no_id_stands_twice(page: str) -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
-    assert not re.search(r'src="(?!data:)|<link|@import|url\((?!data:|%23)', page)
+    assert not re.search(r'src="(?!figures/|gallery/)|<link|@import|url\((?!data:|%23)', page)
     assert not re.search(r"https?://(?!www\.w3\.org/)", page)
 
 
-def test_the_same_bytes_each_time(page: str, results: Path, conf: Path, tmp_path: Path) -> None:
-    assert main(["--results", str(results), "--output", str(tmp_path / "again.html")], conf) == 0
-    assert (tmp_path / "again.html").read_text() == page
+def test_the_same_bytes_each_time(page: str, results: Path, conf: Path) -> None:
+    assert main(["--results", str(results), "--output", str(results / "again.html")], conf) == 0
+    assert (results / "again.html").read_text() == page
+
+
+def test_a_page_elsewhere_shows_the_same_pictures(
+    page: str, results: Path, conf: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "far off" / "deeper" / "page.html"
+    assert main(["--results", str(results), "--output", str(output)], conf) == 0
+    links = [unquote(str(image["src"])) for image in Tags(output.read_text()).seen["img"]]
+    assert len(links) == 3
+    assert all((output.parent / link).resolve().is_relative_to(results.resolve()) for link in links)
+    assert all((output.parent / link).is_file() for link in links)
+
+
+def test_the_committed_page_is_light_and_every_picture_is_there() -> None:
+    path = ROOT / "results" / "index.html"
+    assert path.stat().st_size < 2_000_000
+    links = [unquote(str(image["src"])) for image in Tags(path.read_text(encoding="utf-8")).seen["img"]]
+    assert len(links) > 300
+    assert [link for link in links if not (path.parent / link).is_file()] == []
 
 
 def test_a_missing_value_has_no_sort_key(outputs: Path, results: Path, conf: Path) -> None:
@@ -114,6 +137,5 @@ def test_slim_figures_lose_no_more_than_comments_and_digits() -> None:
  L 3.5 -0.999" transform="scale(0.015625)"/></svg>"""
     assert (
         slim(svg)
-        == '<svg viewBox="0 0 10 20"><path d="M 1.23 2 L 3.5 -0.99" transform="scale(0.015625)"/></svg>'
+        == '<svg viewBox="0 0 10 20"><path d="M 1.23 2 L 3.5 -0.99" transform="scale(0.015625)"/></svg>\n'
     )
-    assert svg_uri('<a b="#1">') == "data:image/svg+xml,%3Ca b='%231'%3E"
