@@ -43,7 +43,7 @@ def check(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
     if not names:  # only all of them together say what is left over, and make the page
         faults += left_over(store.tables, tables)
         compared = settings(store, conf, made=[one.table for one in found])
-        index = render(sections(store, found), glances(compared), overview_figure(store, results))
+        index = render(sections(store, found, results), glances(compared), overview_figure(store, results))
         faults += differences(results, {OVERVIEW: page(compared), PAGE: index})
     for fault in faults:
         print(fault)

@@ -53,19 +53,16 @@ def overview(results: Path, conf: Path, readme: Path) -> int:
 
 
 def statement(found: Sequence[Setting], tables: str) -> list[str]:
-    """Markdown lines: for each pair of losses how many settings, and which of them can be distinguished."""
-    counted = [setting for setting in found if setting.is_told and setting.groups == 1]
+    """Markdown lines: for each pair of losses how many settings, and which of them are distinguishable."""
+    counted = _counted(found)
     if not counted:
         return [f"No setting has been run with all three losses and {ENOUGH_SEEDS} seeds yet."]
     lines = []
     for pair in PAIRS:
         ours, base = pair
-        verdicts = Counter(setting.difference(pair).verdict for setting in counted)
-        counts = ", ".join(f"{word} in {verdicts[word]}" for word in VERDICTS)
-        number_of = f"{len(counted)} setting{'' if len(counted) == 1 else 's'}"
-        every = Counter(one.verdict for setting in counted for one in setting.differences[pair].values())
+        every = _every(counted, pair)
         lines.append(
-            f"- **{label(ours)} against {label(base)}**, {number_of}: {counts}. By every metric and split of their tables: "
+            f"- **{label(ours)} against {label(base)}**, {_settings(counted)}: {_counts(counted, pair)}. By every metric and split of their tables: "
             f"better in {every['better']}, worse in {every['worse']} of {every.total()}."
         )
         lines += [
@@ -73,7 +70,7 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
             for setting in counted
             if setting.difference(pair).verdict != UNTOLD
         ]
-    together = [setting for setting in found if setting.is_told and setting.groups > 1]
+    together = _together(found)
     if together:
         lines.append(
             "- All groups of a table together, which tells smaller differences and isn't counted above:"
@@ -90,14 +87,54 @@ def statement(found: Sequence[Setting], tables: str) -> list[str]:
     ]
 
 
-def short_statement(found: Sequence[Setting]) -> list[str]:
-    """The counts alone, for the README."""
-    lines = [line for line in statement(found, "results/tables") if line.startswith("- **")]
-    return [
-        *(lines or statement(found, "results/tables")),
+def summary(found: Sequence[Setting], results: str) -> list[str]:
+    """Markdown lines, the statement in short: how many settings for each pair, and what all groups together say."""
+    links = f"[every setting]({results}/overview.md) and [all results on one page]({results}/index.html)"
+    counted, together = _counted(found), _together(found)
+    if not counted:
+        return [*statement(found, f"{results}/tables"), f"See {links}."]
+    lines = [
+        f"Out of {_settings(counted)} with {_seeds(counted)} seeds, by the first metric of each table:",
         "",
-        f"A setting is a task, a model and an amount of data, run with {ENOUGH_SEEDS} seeds or more; better and worse: the 95 % interval leaves out 0.",
+        *(
+            f"- **{label(ours)} against {label(base)}**: {_counts(counted, (ours, base))}."
+            for ours, base in PAIRS
+        ),
     ]
+    if together:
+        every = {pair: _every(together, pair) for pair in PAIRS}
+        said = ", ".join(
+            f"{label(ours)} is better than {label(base)} in {verdicts['better']} and worse in {verdicts['worse']}"
+            for (ours, base), verdicts in every.items()
+        )
+        compared = every[PAIRS[0]].total()
+        lines += [
+            "",
+            f"With all groups of a table together, by all {compared} metrics on their splits, {said}.",
+        ]
+    return [*lines, *([] if together else [""]), f"See {links}."]
+
+
+def _counted(found: Sequence[Setting]) -> list[Setting]:
+    return [setting for setting in found if setting.is_told and setting.groups == 1]
+
+
+def _together(found: Sequence[Setting]) -> list[Setting]:
+    return [setting for setting in found if setting.is_told and setting.groups > 1]
+
+
+def _settings(counted: Sequence[Setting]) -> str:
+    return f"{len(counted)} setting{'' if len(counted) == 1 else 's'}"
+
+
+def _counts(counted: Sequence[Setting], pair: Pair) -> str:
+    verdicts = Counter(setting.difference(pair).verdict for setting in counted)
+    return ", ".join(f"{word} in {verdicts[word]}" for word in VERDICTS)
+
+
+def _every(found: Sequence[Setting], pair: Pair) -> Counter[str]:
+    """Verdicts by every metric and split."""
+    return Counter(one.verdict for setting in found for one in setting.differences[pair].values())
 
 
 def _figure(found: Sequence[Setting], figures: str) -> list[str]:
@@ -173,12 +210,12 @@ def _cells(setting: Setting) -> list[str]:
 
 
 def with_statement(readme: str, found: Sequence[Setting]) -> str:
-    """The README with the statement between its overview marks."""
+    """The README with the summary between its overview marks."""
     if not _BLOCK.search(readme):
         raise UserError(
             "README.md has no <!-- overview:begin --> … <!-- overview:end --> for the overview to stand in."
         )
-    text = "\n".join([*short_statement(found), "", *_figure(found, "results/figures")]).rstrip()
+    text = "\n".join(summary(found, "results"))
     return _BLOCK.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme)
 
 

@@ -4,8 +4,8 @@
     python -m experiments.report clock_demo            only this experiment
     python -m experiments.report --output page.html
 
-The page needs no server and no network. It shows the figures and pictures that lie in results/, by links that lead there from the
-page; make them first with `python -m experiments.plots`.
+The page needs no server and no network. It refers to the figures and pictures that are in results/ by relative links, so it
+moves with that folder; make them first with `python -m experiments.plots`.
 """
 
 from collections.abc import Sequence

@@ -59,18 +59,18 @@ class Glance:
     differences: tuple[Verdict, ...]  # NTIL minus each of the others
 
 
-def sections(store: Store, found: Sequence[Tabulated], folder: Path | None = None) -> list[Section]:
-    """folder: where the page is written; results/ where nothing is said."""
-    return [_section(store, one, folder or store.root) for one in found]
+def sections(store: Store, found: Sequence[Tabulated], page: Path) -> list[Section]:
+    """One for each experiment; `page` is the folder that the page lies in."""
+    return [_section(store, one, page) for one in found]
 
 
 def glances(found: Sequence[Setting]) -> list[Glance]:
     return [_glance(setting) for setting in found]
 
 
-def _section(store: Store, found: Tabulated, folder: Path) -> Section:
+def _section(store: Store, found: Tabulated, page: Path) -> Section:
     table = found.table
-    shown, rows = figures(store, table.experiment, folder), rows_of_runs(table, store)
+    shown, rows = figures(store, table.experiment, page), rows_of_runs(table, store)
     anchors = {run.name: run.anchor for row in rows for run in row.runs}
     analysis = found.analysis
     return Section(
@@ -84,18 +84,18 @@ def _section(store: Store, found: Tabulated, folder: Path) -> Section:
         error_figures=tuple(figure for figure in shown if figure.of_errors),
         errors=tuple(error_grids(table, analysis)) if analysis else (),
         error_sentences=tuple(error_sentences(analysis)) if analysis else (),
-        galleries=tuple(_galleries(store, table.experiment, anchors, folder)),
+        galleries=tuple(_galleries(store, table.experiment, anchors, page)),
         rows=rows,
         runs=len(table.runs),
     )
 
 
-def _galleries(store: Store, experiment: str, anchors: dict[str, str], folder: Path) -> list[Gallery]:
+def _galleries(store: Store, experiment: str, anchors: dict[str, str], page: Path) -> list[Gallery]:
     rows = store.gallery(experiment)
     found = []
     for run in dict.fromkeys(row["run"] for row in rows):
         mine = [row for row in rows if row["run"] == run]
-        shown = tuple(pictures(store, experiment, mine, folder))
+        shown = tuple(pictures(store, experiment, mine, page))
         found.append(Gallery(label(mine[0]["loss"]), run, anchors.get(run, ""), mine[0]["split"], shown))
     return found
 

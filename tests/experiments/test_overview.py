@@ -173,9 +173,11 @@ def test_groups_in_words() -> None:
 
 def test_the_readme_keeps_all_but_the_block(found: list[Setting]) -> None:
     text = with_statement(MARKS, found)
-    assert text.startswith("before\n<!-- overview:begin -->\n- **NTIL against CE**")
+    assert text.startswith("before\n<!-- overview:begin -->\nOut of 1 setting with 3 seeds, by")
     assert text.endswith("\n<!-- overview:end -->\nafter\n")
     assert "old" not in text
+    assert "- **NTIL against CE**: better in 1, worse in 0, not distinguishable in 0." in text
+    assert "](results/overview.md)" in text
     assert with_statement(text, found) == text
 
 
