@@ -104,7 +104,11 @@ class Run:
     @property
     def data(self) -> dict[str, Any]:
         """What provenance.json says of the data set: its folder, hash of records, counts by split."""
-        data: dict[str, Any] = read_json(self.folder / "provenance.json")["data"]
+        path = self.folder / "provenance.json"
+        made = read_json(path)
+        data = made.get("data") if isinstance(made, dict) else None
+        if not isinstance(data, dict) or not isinstance(data.get("counts"), dict):
+            raise UserError(f"{path} does not say what data the run was made with (data.counts).")
         return data
 
     @property

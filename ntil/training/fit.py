@@ -24,7 +24,7 @@ from ntil.evaluation.settings import EvaluationSettings
 from ntil.io import OF_WRITING, atomic_folder, write_json, write_jsonl, writing
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Adapter, check_model
-from ntil.models.stored import check_model_folder
+from ntil.models.folder import check_model_folder
 from ntil.runs import Run
 from ntil.settings import load_settings
 from ntil.training.callbacks import CheckpointMarker, JsonLinesLog, Stopwatch
@@ -34,6 +34,7 @@ from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
 from ntil.training.resume import last_whole_checkpoint, step_of
 from ntil.training.settings import TrainerSettings
+from ntil.training.states import check_checkpoint, check_logs, going_on_from
 from ntil.training.trainer import NumberTrainer
 
 MODEL, CHECKPOINTS = "model", "checkpoints"
@@ -67,6 +68,9 @@ def fit(
     """
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
+    if checkpoint:
+        check_checkpoint(checkpoint)
+        check_logs(run.folder)
     clear_damaged_model(run, checkpoint)
     if (run.folder / MODEL).exists():
         load_weights(model, run.folder / MODEL)
@@ -195,14 +199,15 @@ def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:
     """The weights that `save_model` wrote, into an existing model: all of them, or its adapters."""
-    if (folder / "adapter_config.json").exists():
-        from ntil.models.tuning import load_adapter_weights
+    with going_on_from(folder):
+        if hasattr(model, "peft_config"):
+            from ntil.models.tuning import load_adapter_weights
 
-        load_adapter_weights(model, folder)
-        return
-    check_model_folder(folder, type(model))
-    saved = type(model).from_pretrained(folder, use_safetensors=True)
-    model.load_state_dict(saved.state_dict())
+            load_adapter_weights(model, folder)
+            return
+        check_model_folder(folder, type(model))
+        saved = type(model).from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        model.load_state_dict(saved.state_dict())
 
 
 def _to_device(model: PreTrainedModel) -> None:
