@@ -13,7 +13,7 @@ from ntil.errors import UNEXPECTED, UserError
 from ntil.evaluation import evaluate
 from ntil.evaluation.stored import stored_evaluation
 from ntil.evaluation.trained import Trained, load_trained
-from ntil.io import file_name, inside, write_json
+from ntil.io import file_name, inside, reading, write_json
 from ntil.runs.cli import command, prepare_process
 from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
@@ -66,7 +66,9 @@ def _own_data(trained: Trained, root: str) -> Path:
             ) from None
         rebuilt = Path(root) / name
         inside(root, name)
-        if not (rebuilt / MANIFEST).exists():
+        with reading(rebuilt):  # where the name is too long
+            there = (rebuilt / MANIFEST).exists()
+        if not there:
             raise UserError(
                 f"{error} Nor is it in {rebuilt}. Name it (data_folder=…); the run's training command with "
                 f"trainer.dry_run=true builds it ({path.with_name('overrides.yaml')} says what was typed)."

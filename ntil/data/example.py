@@ -70,7 +70,9 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
     UserError where there is none, or the records have changed since they were written; names both hashes.
     """
     path = Path(root) / MANIFEST
-    if not path.exists():
+    with reading(path):  # where the name is too long
+        there = path.exists()
+    if not there:
         raise UserError(
             f"{root} holds no finished data set ({MANIFEST} is missing). Build it with `python -m data_prep`."
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile_runs import BOMB, CONFIGS, MODELS, TARGETS
 from html_tags import Tags
 from run_factory import dump_lines, exact, write_run
 
@@ -23,25 +24,6 @@ from experiments.tables import main as tables
 from ntil.commands import main as ntil
 from ntil.io import read_json, read_jsonl, write_json, write_jsonl
 
-TARGETS: list[dict[str, Any]] = [
-    {"_target_": "os.system", "command": "touch RAN"},
-    {"_target_": "builtins.exec", "_args_": ["open('RAN', 'w')"]},
-    {"_target_": "builtins.eval", "_args_": ["open('RAN', 'w')"]},
-    {"_target_": "subprocess.run", "args": ["touch", "RAN"]},
-    {"_target_": "subprocess.Popen", "args": "touch RAN", "shell": True},
-    {"_target_": "pathlib.Path.touch", "_args_": ["RAN"]},
-    {"_target_": "hydra.utils.get_method", "path": "os.system"},
-    {"_target_": "hydra.utils.call", "config": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "hydra.utils.instantiate", "config": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "os.system", "_partial_": True},
-    {"_target_": "tasks.clock.ClockTask", "question": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "tasks.clock.ClockTask", "question": [{"_target_": "os.system", "command": "touch RAN"}]},
-    {"_target_": "tasks.clock.ClockTask", "_args_": [{"_target_": "os.system", "command": "touch RAN"}]},
-    {"_target_": "tasks.clock.ClockTask", "_partial_": True},
-]
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
-)
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`|\\input{x}\n[a](b)\x1b[31m\x07$x^{$&lt;"
 
 
@@ -122,27 +104,63 @@ def test_no_target_is_run(
     assert not list(place.iterdir())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        BOMB,
-        "[" * 50_000,
-        "{a: " * 200 + "1" + "}" * 200,
-        "a: !!python/object/apply:os.system ['touch RAN']\n",
-    ],
-)
-def test_no_bomb_goes_off(
-    run: Path, outputs: Path, results: Path, place: Path, content: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_that_is_refused_leaves_the_run_out(
+    run: Path,
+    outputs: Path,
+    results: Path,
+    conf: Path,
+    place: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_run(outputs, exact(1, 0))
-    (run / "config.yaml").write_text(content)
+    change, word = CONFIGS[name]
+    change(run)
+    before = files_of(outputs.parent, results)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
-    assert capsys.readouterr().err.count("left out") == 1
+    said = capsys.readouterr()
+    assert said.err.count("left out") == 1
+    assert word in said.err
+    assert [row["name"] for row in Store(results).runs()] == ["clock-tiny-ce-seed0"]
+    assert report(["--results", str(results)], conf) == 0
+    capsys.readouterr()
     assert ntil(["view", str(run)]) == 2
-    assert capsys.readouterr().err.count("error: ") == 1
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    assert word in error
+    assert "Traceback" not in said.err + error
+    after = files_of(outputs.parent, results)
+    assert {path for path in after if not path.endswith(".lock")} == set(before)
+    assert not list(place.iterdir())
+
+
+def test_what_was_typed_is_bounded_too(run: Path, outputs: Path, results: Path, place: Path) -> None:
     (run / "config.yaml").write_text("a: 1\n")
-    (run / "overrides.yaml").write_text(content)
+    (run / "overrides.yaml").write_text(BOMB)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("linked", "pipe")])
+def test_what_reads_results_loads_no_model(
+    run: Path,
+    outputs: Path,
+    results: Path,
+    conf: Path,
+    place: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    MODELS[name][0](run)
+    before = files_of(outputs.parent, results)
+    assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
+    assert report(["--results", str(results)], conf) == 0
+    assert ntil(["view", str(run), "--count", "2"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    after = files_of(outputs.parent, results)
+    assert {p for p in set(after) - set(before) if not p.endswith(".lock")} == {str(run / "view.html")}
+    assert all(after[path] == content for path, content in before.items())
     assert not list(place.iterdir())
 
 

@@ -45,6 +45,19 @@ DATA: dict[str, tuple[Any, str]] = {  # what is left to say where the set is gon
     "a builder of lists": ({"builder": ["clock"]}, "describe one"),
     "another builder": ({"builder": "os.system"}, "no data builder 'os.system'"),
     "a call": ({"builder": "clock", "_target_": "os.system"}, "data has no key '_target_'"),
+    "a long name": (
+        {
+            "builder": "voc",
+            "name": "x" * 5000,
+            "raw": "x",
+            "home": "x",
+            "splits_from": {"train": "train"},
+            "mode": "single",
+            "only": [],
+            "names": {},
+        },
+        "cannot be read",
+    ),
     "infinite": ({"builder": "sums", "name": "x", "seed": float("inf")}, "data"),
     "elsewhere": (
         {
@@ -144,7 +157,7 @@ def test_data_are_not_built_on_a_runs_word(
         ({"folder": 3}, "names no data set"),
         ({"folder": "/proc/self"}, "/proc/self"),
         ({"folder": "a\0b"}, "data set"),
-        ({"folder": "x" * 5000}, "data set"),
+        ({"folder": "x" * 5000}, "File name too long"),
         ({"folder": "../../.."}, "data set"),
     ],
 )
