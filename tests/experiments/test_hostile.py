@@ -22,7 +22,7 @@ from experiments.report.__main__ import main as report
 from experiments.store import Store
 from experiments.tables import main as tables
 from ntil.commands import main as ntil
-from ntil.io import read_json, read_jsonl, write_json, write_jsonl
+from ntil.io import read_json, read_jsonl, sha256, write_json, write_jsonl
 
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`|\\input{x}\n[a](b)\x1b[31m\x07$x^{$&lt;"
 
@@ -61,6 +61,13 @@ def files_of(root: Path, *without: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and not any(path.is_relative_to(other) for other in without)
     }
+
+
+def sealed(data: Path) -> str:
+    """The hash of a set's records as they are now, which its manifest then has too."""
+    found = sha256(data / "records.jsonl")
+    write_json(data / "manifest.json", read_json(data / "manifest.json") | {"records_sha256": found})
+    return found
 
 
 def everything(outputs: Path, results: Path, conf: Path, run: Path) -> list[int]:
@@ -122,7 +129,7 @@ def test_a_configuration_that_is_refused_leaves_the_run_out(
     said = capsys.readouterr()
     assert said.err.count("left out") == 1
     assert word in said.err
-    assert [row["name"] for row in Store(results).runs()] == ["clock-tiny-ce-seed0"]
+    assert {row["run"] for row in Store(results).runs()} == {"clock-tiny-ce-seed0"}
     assert report(["--results", str(results)], conf) == 0
     capsys.readouterr()
     assert ntil(["view", str(run)]) == 2
@@ -136,7 +143,7 @@ def test_a_configuration_that_is_refused_leaves_the_run_out(
 
 
 def test_what_was_typed_is_bounded_too(run: Path, outputs: Path, results: Path, place: Path) -> None:
-    (run / "config.yaml").write_text("a: 1\n")
+    write_run(outputs, exact(1, 0))
     (run / "overrides.yaml").write_text(BOMB)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert not list(place.iterdir())
@@ -199,7 +206,7 @@ def test_an_id_names_no_place_outside(
         row["id"] = odd if row["id"].endswith("-000000") else row["id"]
     write_jsonl(data / "records.jsonl", rows)
     write_jsonl(run / "predictions.jsonl", named)
-    made["data"]["folder"] = str(data)
+    made["data"].update(folder=str(data), records_sha256=sealed(data))
     write_json(run / "provenance.json", made)
     before = files_of(tmp_path, results)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
@@ -322,6 +329,10 @@ def test_data_that_has_changed_since_is_not_shown_beside_the_answers(
 ) -> None:
     data = tmp_path / "data" / "copy"
     shutil.copytree(small_data, data)
-    write_json(data / "manifest.json", read_json(data / "manifest.json") | {"records_sha256": "ab" * 32})
+    records = data / "records.jsonl"
+    records.write_text(records.read_text().replace('"minute": 1', '"minute": 2', 1))
     assert ntil(["view", str(run), "--data", str(data)]) == 2
-    assert f"have the hash {'ab' * 32}, the run's had" in capsys.readouterr().err
+    assert f"{records} has changed since it was written" in capsys.readouterr().err
+    now = sealed(data)
+    assert ntil(["view", str(run), "--data", str(data)]) == 2
+    assert f"have the hash {now}, the run's had" in capsys.readouterr().err
