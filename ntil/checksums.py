@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from ntil.errors import UserError
-from ntil.escape import terminal
 from ntil.io import PART, read_text, sha256, to_disk, write_text
 
 SUMS = "SHA256SUMS"
@@ -38,11 +37,11 @@ def damage(folder: Path, name: str = SUMS) -> str:
             if os.path.isabs(relative) or ".." in Path(relative).parts:
                 return f"{name} names a file outside ({relative[:80]!r})"
             if not path.is_file():
-                return f"{terminal(relative)} is missing"
+                return f"{relative[:200]!r} is missing"
             if sha256(path) != wanted:
-                return f"{terminal(relative)} has another content than was written"
+                return f"{relative[:200]!r} has another content than was written"
     except (UserError, OSError, ValueError) as error:
-        return f"{name} cannot be checked: {terminal(str(error))}"
+        return f"{name} cannot be checked: {error}"
     return ""
 
 

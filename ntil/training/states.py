@@ -125,7 +125,7 @@ def check_states(folder: Path, optimizer: Any, scheduler: Any) -> None:
         key for key in found if not isinstance(key, str) or (key not in own and hasattr(kind, key))
     ]:
         raise UserError(f"{path} would replace the schedule's own {str(strange[0])[:80]!r}. {ADVICE}")
-    if found.get("last_epoch") != step_of(folder):
+    if not 0 <= found["last_epoch"] <= step_of(folder):  # fewer where fp16 left steps out
         raise UserError(f"{path}: last_epoch is {str(found.get('last_epoch'))[:80]}. {ADVICE}")
 
 
@@ -139,7 +139,9 @@ def _same_settings(
             raise UserError(
                 f"{path}: {key} is {str(found[key])[:80]!r}, and this run's {own[key]!r}. {ADVICE}"
             )
-    if lost := [key for key in counted if key in own and key not in found and not key.startswith("_is")]:
+    if lost := [
+        key for key in counted if key in own and key not in found and not key.startswith(("_is", "_get"))
+    ]:
         raise UserError(f"{path} has no {lost[0]}. {ADVICE}")
 
 
