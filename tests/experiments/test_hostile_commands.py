@@ -53,7 +53,9 @@ CASES = {
     **{name: of_config(name) for name in ("bomb", "tag", "a resolver")},
     **{name: of_task(name) for name in TASKS if name.split()[0] in ("0", "10", "11")},
     **{name: of_model(name) for name in ("auto_map", "shards elsewhere", "pickled")},
-    "ids": Case(odd_ids, dict.fromkeys(COMMANDS, DONE) | {"view": "id", "collect": "no gallery of"}),
+    "ids": Case(
+        odd_ids, dict.fromkeys(COMMANDS, DONE) | {"view": "has no record", "collect": "no gallery of"}
+    ),
     "many at once": Case(
         within("evaluation", batch_size=10**9), dict.fromkeys(COMMANDS, DONE) | {"evaluate": "batch_size"}
     ),
