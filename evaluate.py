@@ -12,16 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 import data_prep
 from ntil.data.example import MANIFEST
-from ntil.errors import UserError
+from ntil.errors import UNEXPECTED, UserError
 from ntil.evaluation import evaluate
-from ntil.evaluation.settings import EvaluationSettings
+from ntil.evaluation.stored import stored_evaluation
 from ntil.evaluation.trained import Trained, load_trained
-from ntil.io import file_name, write_json
+from ntil.io import file_name, inside, reading, write_json
 from ntil.nonfinite import finite
 from ntil.runs.cli import command, prepare_process
 from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
-from ntil.settings import load_settings
 
 # Settings of an evaluation that may differ from the run's.
 OWN = (
@@ -41,11 +40,7 @@ def main(cfg: DictConfig) -> None:
     changes = {name: typed[name] for name in ("splits", *OWN) if typed[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
-    stored = trained.config.get("evaluation")
-    if not isinstance(stored, dict):
-        raise UserError(f"{trained.folder / 'config.yaml'} holds no settings of an evaluation.")
-    settings = OmegaConf.create({**stored, **changes})
-    load_settings(EvaluationSettings, settings, "evaluation")
+    settings = stored_evaluation(trained.config, trained.folder / "config.yaml", changes)
     folder = Path(cfg.output) if cfg.output else trained.folder
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
@@ -68,8 +63,17 @@ def _own_data(trained: Trained, root: str) -> Path:
     except UserError as error:
         if not isinstance(data := trained.config.get("data"), dict):
             raise
-        rebuilt = Path(root) / data_prep.folder_name(data)
-        if not (rebuilt / MANIFEST).exists():
+        try:
+            name = data_prep.folder_name(data)
+        except UNEXPECTED as wrong:
+            raise UserError(
+                f"{error} Nor does {trained.folder / 'config.yaml'} describe one: {wrong}."
+            ) from None
+        rebuilt = Path(root) / name
+        inside(root, name)
+        with reading(rebuilt):  # where the name is too long
+            there = (rebuilt / MANIFEST).exists()
+        if not there:
             raise UserError(
                 f"{error} Nor is it in {rebuilt}. Name it (data_folder=…); the run's training command with "
                 f"trainer.dry_run=true builds it ({path.with_name('overrides.yaml')} says what was typed)."

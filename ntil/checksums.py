@@ -37,9 +37,9 @@ def damage(folder: Path, name: str = SUMS) -> str:
             if os.path.isabs(relative) or ".." in Path(relative).parts:
                 return f"{name} names a file outside ({relative[:80]!r})"
             if not path.is_file():
-                return f"{relative} is missing"
+                return f"{_shown(relative)} is missing"
             if sha256(path) != wanted:
-                return f"{relative} has another content than was written"
+                return f"{_shown(relative)} has another content than was written"
     except (UserError, OSError, ValueError) as error:
         return f"{name} cannot be checked: {error}"
     return ""
@@ -51,3 +51,8 @@ def _files(folder: Path, name: str) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and path != folder / name and not path.name.endswith(PART)
     )
+
+
+def _shown(relative: str) -> str:
+    """A name from the file of sums, without what a terminal would obey."""
+    return relative if relative.isprintable() else repr(relative)

@@ -90,7 +90,7 @@ def quantization(tuning: TuningSettings) -> BitsAndBytesConfig | None:
 
 def load_adapter_weights(model: Any, folder: Path) -> None:
     """The adapters that a run or a checkpoint saved in `folder`, into a model that has such adapters."""
-    set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
+    _put(model, load_file(folder / ADAPTER_WEIGHTS), folder / ADAPTER_WEIGHTS)
 
 
 def load_adapters(model: PreTrainedModel, folder: Path, tuning: TuningSettings, family: Family) -> Any:
@@ -109,13 +109,20 @@ def load_adapters(model: PreTrainedModel, folder: Path, tuning: TuningSettings, 
             f"method={tuning.method}, rank={tuning.rank}."
         )
     model = tune(model, replace(tuning, gradient_checkpointing=False), family)
+    _put(model, weights, path)
+    return model.requires_grad_(False)
+
+
+def _put(model: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """The adapters into the model; UserError where some are missing or left over, or weights of the base are among them."""
+    if others := [name for name in weights if ".lora_" not in name]:
+        raise UserError(f"{path} holds {others[0][:80]!r}, which is no adapter.")
     found: Any = set_peft_model_state_dict(model, weights)
     lacking = [name for name in found.missing_keys if ".lora_" in name]
     if lacking or found.unexpected_keys:
         raise UserError(
             f"{path} does not fit model.tuning: it lacks {len(lacking)} adapters and has {len(found.unexpected_keys)} others."
         )
-    return model.requires_grad_(False)
 
 
 @contextmanager

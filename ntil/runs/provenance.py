@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ntil.checkout import ROOT
+from ntil.escape import terminal
 
 PACKAGES = (
     "ntil",
@@ -29,6 +30,7 @@ PACKAGES = (
 
 # What an attempt at a run is made with, and what may change its digits.
 ATTEMPT = ("commit", "dirty", "command", "python", "packages", "host", "device", "threads")
+LONGEST_SHOWN = 300  # letters of a change
 DECISIVE = ("commit", "dirty", "python", "packages", "device", "threads")
 
 
@@ -71,12 +73,12 @@ def changed_since(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
             continue
         if isinstance(earlier[key], dict) and isinstance(now[key], dict):
             changes += [
-                f"{name}: {earlier[key].get(name)} → {now[key].get(name)}"
+                terminal(f"{name}: {earlier[key].get(name)} → {now[key].get(name)}"[:LONGEST_SHOWN])
                 for name in sorted(earlier[key].keys() | now[key].keys())
                 if earlier[key].get(name) != now[key].get(name)
             ]
         else:
-            changes.append(f"{key}: {earlier[key]} → {now[key]}")
+            changes.append(terminal(f"{key}: {earlier[key]} → {now[key]}"[:LONGEST_SHOWN]))
     return changes
 
 

@@ -26,6 +26,7 @@ from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
 from ntil.training.resume import last_whole_checkpoint, remove_later, step_of
 from ntil.training.settings import TrainerSettings
+from ntil.training.states import check_checkpoint, check_logs
 from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
 from ntil.training.weights import (
@@ -58,6 +59,9 @@ def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     saved = run.folder / MODEL
     checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
+    if checkpoint:
+        check_checkpoint(checkpoint)
+        check_logs(run.folder)
     clear_damaged_model(run, checkpoint)
     if saved.exists():
         run.record_resumption(settings.max_steps)

@@ -1,6 +1,7 @@
 """The one training loop: the Hugging Face Trainer with a loss of ours and validation by generation."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from ntil.data.dataset import ROW
 from ntil.integrations import NumberLossMixin
 from ntil.losses import LossParts
 from ntil.training.divergence import DivergenceWatch
+from ntil.training.states import check_states, going_on_from
 
 
 class NumberTrainer(NumberLossMixin, Trainer):
@@ -87,3 +89,29 @@ class NumberTrainer(NumberLossMixin, Trainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with going_on_from(Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Only where their settings are this run's, which loading would replace."""
+        if checkpoint is not None:
+            with going_on_from(Path(checkpoint)):
+                check_states(Path(checkpoint), self.optimizer, self.lr_scheduler)
+                super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            with going_on_from(Path(checkpoint)):
+                super()._load_rng_state(checkpoint)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Weights that the checkpoint lacks, or has too many, are no warning: others would be trained on."""
+        tied = set(getattr(self.model, "all_tied_weights_keys", None) or ())
+        lost = [name for name in load_result.missing_keys if name not in tied]
+        if lost or load_result.unexpected_keys:
+            raise ValueError(
+                f"its weights are not this model's; it lacks {len(lost)} ({', '.join(lost[:3])}) and has "
+                f"{len(load_result.unexpected_keys)} others"
+            )

@@ -14,8 +14,9 @@ from ntil.checksums import damage, seal
 from ntil.errors import UserError
 from ntil.io import OF_WRITING, atomic_folder, writing
 from ntil.models import Adapter
-from ntil.models.stored import check_model_folder
+from ntil.models.folder import check_model_folder
 from ntil.runs import Run
+from ntil.training.states import going_on_from
 
 MODEL = "model"
 # What torch, safetensors and tokenizers say where a file could not be written; none raises an OSError.
@@ -66,14 +67,15 @@ def save_model(model: PreTrainedModel, adapter: Adapter, folder: Path) -> None:
 
 def load_weights(model: PreTrainedModel, folder: Path) -> None:
     """The weights that `save_model` wrote, into an existing model: all of them, or its adapters."""
-    if (folder / "adapter_config.json").exists():
-        from ntil.models.tuning import load_adapter_weights
+    with going_on_from(folder):
+        if hasattr(model, "peft_config"):
+            from ntil.models.tuning import load_adapter_weights
 
-        load_adapter_weights(model, folder)
-        return
-    check_model_folder(folder, type(model))
-    saved = type(model).from_pretrained(folder, use_safetensors=True)
-    model.load_state_dict(saved.state_dict())
+            load_adapter_weights(model, folder)
+            return
+        check_model_folder(folder, type(model))
+        saved = type(model).from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        model.load_state_dict(saved.state_dict())
 
 
 def to_device(model: PreTrainedModel) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile_runs import BOMB, CONFIGS, MODELS, TARGETS
 from html_tags import Tags
 from run_factory import dump_lines, exact, write_run
 
@@ -21,27 +22,8 @@ from experiments.report.__main__ import main as report
 from experiments.store import Store
 from experiments.tables import main as tables
 from ntil.commands import main as ntil
-from ntil.io import read_json, read_jsonl, write_json, write_jsonl
+from ntil.io import read_json, read_jsonl, sha256, write_json, write_jsonl
 
-TARGETS: list[dict[str, Any]] = [
-    {"_target_": "os.system", "command": "touch RAN"},
-    {"_target_": "builtins.exec", "_args_": ["open('RAN', 'w')"]},
-    {"_target_": "builtins.eval", "_args_": ["open('RAN', 'w')"]},
-    {"_target_": "subprocess.run", "args": ["touch", "RAN"]},
-    {"_target_": "subprocess.Popen", "args": "touch RAN", "shell": True},
-    {"_target_": "pathlib.Path.touch", "_args_": ["RAN"]},
-    {"_target_": "hydra.utils.get_method", "path": "os.system"},
-    {"_target_": "hydra.utils.call", "config": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "hydra.utils.instantiate", "config": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "os.system", "_partial_": True},
-    {"_target_": "tasks.clock.ClockTask", "question": {"_target_": "os.system", "command": "touch RAN"}},
-    {"_target_": "tasks.clock.ClockTask", "question": [{"_target_": "os.system", "command": "touch RAN"}]},
-    {"_target_": "tasks.clock.ClockTask", "_args_": [{"_target_": "os.system", "command": "touch RAN"}]},
-    {"_target_": "tasks.clock.ClockTask", "_partial_": True},
-]
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
-)
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`|\\input{x}\n[a](b)\x1b[31m\x07$x^{$&lt;"
 
 
@@ -79,6 +61,13 @@ def files_of(root: Path, *without: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and not any(path.is_relative_to(other) for other in without)
     }
+
+
+def sealed(data: Path) -> str:
+    """The hash of a set's records as they are now, which its manifest then has too."""
+    found = sha256(data / "records.jsonl")
+    write_json(data / "manifest.json", read_json(data / "manifest.json") | {"records_sha256": found})
+    return found
 
 
 def everything(outputs: Path, results: Path, conf: Path, run: Path) -> list[int]:
@@ -122,27 +111,63 @@ def test_no_target_is_run(
     assert not list(place.iterdir())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        BOMB,
-        "[" * 50_000,
-        "{a: " * 200 + "1" + "}" * 200,
-        "a: !!python/object/apply:os.system ['touch RAN']\n",
-    ],
-)
-def test_no_bomb_goes_off(
-    run: Path, outputs: Path, results: Path, place: Path, content: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_that_is_refused_leaves_the_run_out(
+    run: Path,
+    outputs: Path,
+    results: Path,
+    conf: Path,
+    place: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_run(outputs, exact(1, 0))
-    (run / "config.yaml").write_text(content)
+    change, word = CONFIGS[name]
+    change(run)
+    before = files_of(outputs.parent, results)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
-    assert capsys.readouterr().err.count("left out") == 1
+    said = capsys.readouterr()
+    assert said.err.count("left out") == 1
+    assert word in said.err
+    assert {row["run"] for row in Store(results).runs()} == {"clock-tiny-ce-seed0"}
+    assert report(["--results", str(results)], conf) == 0
+    capsys.readouterr()
     assert ntil(["view", str(run)]) == 2
-    assert capsys.readouterr().err.count("error: ") == 1
-    (run / "config.yaml").write_text("a: 1\n")
-    (run / "overrides.yaml").write_text(content)
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    assert word in error
+    assert "Traceback" not in said.err + error
+    after = files_of(outputs.parent, results)
+    assert {path for path in after if not path.endswith(".lock")} == set(before)
+    assert not list(place.iterdir())
+
+
+def test_what_was_typed_is_bounded_too(run: Path, outputs: Path, results: Path, place: Path) -> None:
+    write_run(outputs, exact(1, 0))
+    (run / "overrides.yaml").write_text(BOMB)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("linked", "pipe")])
+def test_what_reads_results_loads_no_model(
+    run: Path,
+    outputs: Path,
+    results: Path,
+    conf: Path,
+    place: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    MODELS[name][0](run)
+    before = files_of(outputs.parent, results)
+    assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
+    assert report(["--results", str(results)], conf) == 0
+    assert ntil(["view", str(run), "--count", "2"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    after = files_of(outputs.parent, results)
+    assert {p for p in set(after) - set(before) if not p.endswith(".lock")} == {str(run / "view.html")}
+    assert all(after[path] == content for path, content in before.items())
     assert not list(place.iterdir())
 
 
@@ -181,7 +206,7 @@ def test_an_id_names_no_place_outside(
         row["id"] = odd if row["id"].endswith("-000000") else row["id"]
     write_jsonl(data / "records.jsonl", rows)
     write_jsonl(run / "predictions.jsonl", named)
-    made["data"]["folder"] = str(data)
+    made["data"].update(folder=str(data), records_sha256=sealed(data))
     write_json(run / "provenance.json", made)
     before = files_of(tmp_path, results)
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
@@ -304,6 +329,10 @@ def test_data_that_has_changed_since_is_not_shown_beside_the_answers(
 ) -> None:
     data = tmp_path / "data" / "copy"
     shutil.copytree(small_data, data)
-    write_json(data / "manifest.json", read_json(data / "manifest.json") | {"records_sha256": "ab" * 32})
+    records = data / "records.jsonl"
+    records.write_text(records.read_text().replace('"minute": 1', '"minute": 2', 1))
     assert ntil(["view", str(run), "--data", str(data)]) == 2
-    assert f"have the hash {'ab' * 32}, the run's had" in capsys.readouterr().err
+    assert f"{records} has changed since it was written" in capsys.readouterr().err
+    now = sealed(data)
+    assert ntil(["view", str(run), "--data", str(data)]) == 2
+    assert f"have the hash {now}, the run's had" in capsys.readouterr().err

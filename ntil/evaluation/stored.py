@@ -1,0 +1,39 @@
+"""How a stored run is scored again: by its own settings, which may come from anyone, and what was typed over them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ntil.errors import UNEXPECTED, UserError
+from ntil.evaluation.settings import EvaluationSettings
+from ntil.settings import load_settings
+
+MOST_AT_ONCE = 4096  # items of a batch, on the word of a run's folder
+
+
+def stored_evaluation(config: Mapping[str, Any], where: Path, typed: Mapping[str, Any]) -> DictConfig:
+    """The settings of a run's evaluation with what was typed in their place. UserError where they are none.
+
+    config: as read_stored_config gives it, from the file `where`.
+    """
+    stored = config.get("evaluation")
+    if not isinstance(stored, dict):
+        raise UserError(f"{where} holds no settings of an evaluation.")
+    try:
+        merged = OmegaConf.create({**stored, **typed})
+        settings = load_settings(EvaluationSettings, merged, "evaluation")
+    except UserError as error:
+        raise UserError(f"{where}, with what was typed: {error}") from None
+    except (OmegaConfBaseException, *UNEXPECTED) as error:
+        raise UserError(
+            f"{where}: evaluation is no group of settings: {' '.join(str(error).split())[:300]}."
+        ) from None
+    if settings.batch_size > MOST_AT_ONCE and "batch_size" not in typed:
+        raise UserError(
+            f"{where}: evaluation.batch_size is {settings.batch_size:,}; on a stored run's word at most {MOST_AT_ONCE:,} are "
+            "answered at once. Type the number that you want (batch_size=64)."
+        )
+    return merged
