@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from experiments.store import FIGURE_KINDS, OVERVIEW_CAPTION, Row, Store
+from experiments.results.csv_files import Row
+from experiments.results.store import FIGURE_KINDS, OVERVIEW_CAPTION, Store
 from ntil.io import inside
 
 OF_ERRORS = ("errors", "calibration")

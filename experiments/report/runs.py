@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.comparison import Comparison, row_groups
-from experiments.grids import MISSING, number
-from experiments.labels import row_label
-from experiments.store import Row, Store
+from experiments.compare.comparison import Comparison
+from experiments.compare.groups import row_groups
+from experiments.compare.labels import row_label
+from experiments.results.csv_files import Row
+from experiments.results.store import Store
+from experiments.write.grids import MISSING, number
 
 
 @dataclass(frozen=True)
