@@ -156,6 +156,16 @@ def test_experiments_has_its_floors_and_its_commands_alone() -> None:
     assert max(lines.values()) <= 80, "a command says what may be typed; what it does stands in a package"
 
 
+def test_experiments_use_nothing_private_of_other_packages() -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in sources("experiments")
+        for line, name in imported(file)
+        if any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+    ]
+    assert not wrong
+
+
 def module(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from experiments.results.csv_files import Row
 from experiments.results.overrides import NOT_OVERRIDES
 from ntil.errors import UserError
+from ntil.runs.overrides import parse_override
 
 DRAWABLE = 1e30  # from which on no value has a place on an axis
 Members = dict[str, dict[int, str]]  # row value → seed → run
@@ -38,7 +39,7 @@ def row_value(row: Row, key: str) -> str:
     """The value of the row choice: a column of runs.csv, or an override such as loss.sigma."""
     if key in NOT_OVERRIDES:
         return row[key]
-    typed = dict(word.lstrip("+").partition("=")[::2] for word in row["overrides"].split())
+    typed = dict(map(parse_override, row["overrides"].split()))
     return typed.get(key, "default")
 
 
@@ -53,4 +54,4 @@ def setting_value(text: str) -> float | None:
 
 def _other_settings(row: Row, key: str) -> list[str]:
     choices = [f"{name}={row[name]}" for name in ("task", "model", "loss") if name != key]
-    return choices + [word for word in row["overrides"].split() if word.lstrip("+").partition("=")[0] != key]
+    return choices + [word for word in row["overrides"].split() if parse_override(word).key != key]

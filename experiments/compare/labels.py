@@ -1,4 +1,4 @@
-"""How a loss is called and coloured, in every table and figure: one place.
+"""How a loss is called and coloured, and how a metric is called, in every table and figure: one place.
 
 The colours are Okabe and Ito's, which colour-blind readers tell apart; those used most lie farthest apart.
 """
@@ -47,6 +47,12 @@ def all_groups(count: int) -> str:
 def difference_label(ours: str, baseline: str) -> str:
     """NTIL − CE."""
     return f"{label(ours)} − {label(baseline)}"
+
+
+def metric_title(label: str, unit: str, better: str) -> str:
+    """Mean gap [min] ↓; a share needs no unit, and what is neither better when higher nor when lower has no arrow."""
+    arrow = {"higher": " ↑", "lower": " ↓"}.get(better, "")
+    return f"{label}{f' [{unit}]' if unit not in ('', 'share') else ''}{arrow}"
 
 
 def colours(choices: Sequence[str]) -> dict[str, str]:

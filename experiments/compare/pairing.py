@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.compare.labels import metric_title
 from experiments.compare.statistics import Array, Difference, Sums, contrast, known_or_0
 from experiments.results.csv_files import Row
 
@@ -27,9 +28,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        arrow = "↑" if self.better == "higher" else "↓"
-        unit = "" if self.unit in ("", "share") else f" [{self.unit}]"
-        return f"{self.label}{unit} {arrow}"
+        return metric_title(self.label, self.unit, self.better)
 
 
 def by_item(rows: Sequence[Row]) -> Scores:

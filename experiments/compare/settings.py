@@ -13,15 +13,15 @@ from experiments.compare.comparison import Comparison, compare
 from experiments.compare.labels import all_groups
 from experiments.compare.pairing import Column
 from experiments.compare.spec import TableSpec, chosen
-from experiments.compare.statistics import Difference, Summary
+from experiments.compare.statistics import ENOUGH_SEEDS, Difference, Summary
 from experiments.results.store import Store
 from experiments.run.presets import table_spec
+from ntil.runs.overrides import parse_override
 from ntil.runs.run import ROOT_CONF
 
 LOSSES = ("ce", "emd", "ntil")
 Pair = tuple[str, str]  # a loss and what it is compared to
 PAIRS: tuple[Pair, ...] = (("ntil", "ce"), ("ntil", "emd"), ("emd", "ce"))
-ENOUGH_SEEDS = 3
 _SAID = {"trainer.train_examples": "{} training examples", "data": "{}", "model": "{}"}
 
 
@@ -120,5 +120,5 @@ def _mean_of(groups: Sequence[Summary]) -> Summary:
 
 def said(group: str) -> str:
     """trainer.train_examples=250 → 250 training examples."""
-    words = (word.lstrip("+").partition("=")[::2] for word in group.split(", ") if word)
+    words = (parse_override(word) for word in group.split(", ") if word)
     return ", ".join(_SAID.get(key, f"{key}={{}}").format(value) for key, value in words)

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntil.errors import UserError
+from ntil.metrics.resampling import blocks, interval
 
 Array = NDArray[np.float64]
 Draws = NDArray[np.unsignedinteger]
 
 REPLICATES = 10_000
 SEED = 20_250_513
-LEVEL = 0.95
-_CHUNK = 2_000_000  # item draws held in memory at once
+FEW_SEEDS = 5  # under which an interval understates how seeds vary, and a table says so
+ENOUGH_SEEDS = 3  # under which the overview does not count a setting at all
 
 
 class Sums(NamedTuple):
@@ -134,13 +135,6 @@ def bootstrap(
     return np.round(np.concatenate(result), 12)
 
 
-def interval(differences: Array, level: float = LEVEL) -> tuple[float, float]:
-    """The central `level` of the replicates (percentile interval)."""
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(differences, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def verdict(low: float, high: float, better: str) -> str:
     """`better` or `worse` only where the interval leaves out 0."""
     if low <= 0 <= high:
@@ -152,9 +146,7 @@ def verdict(low: float, high: float, better: str) -> str:
 def _weights(replicates: int, seed: int, seeds: int, items: int) -> list[tuple[Draws, Draws]]:
     """How often each item and each seed was drawn, in chunks. Kept, since all columns of a table draw the same ones."""
     random = np.random.default_rng(seed)
-    step = max(1, _CHUNK // items)
-    counts = [min(step, replicates - start) for start in range(0, replicates, step)]
-    return [(_draws(random, count, items), _draws(random, count, seeds)) for count in counts]
+    return [(_draws(random, size, items), _draws(random, size, seeds)) for size in blocks(replicates, items)]
 
 
 def _draws(random: np.random.Generator, replicates: int, size: int) -> Draws:

@@ -16,10 +16,11 @@ from matplotlib.transforms import blended_transform_factory
 from experiments.compare.comparison import Comparison
 from experiments.compare.groups import setting_value
 from experiments.compare.labels import colours, difference_label
-from experiments.compare.settings import ENOUGH_SEEDS, PAIRS, Setting
-from experiments.compare.statistics import Difference
+from experiments.compare.settings import PAIRS, Setting
+from experiments.compare.statistics import ENOUGH_SEEDS, Difference
 from experiments.plot.style import STYLE, WIDTH, Abscissa, mark_ticks, save
 from ntil.escape import drawn
+from ntil.runs.overrides import parse_override
 
 WIDE = 3.9  # inches
 LINE = 0.21  # inches for a setting or a title
@@ -100,7 +101,7 @@ def _points(table: Comparison, value: str) -> list[tuple[float, list[Difference 
     """Of a row: what the swept setting is, and the difference under each column."""
     found = []
     for row in table.rows:
-        words = dict(word.lstrip("+").partition("=")[::2] for word in row.group.split(", "))
+        words = dict(map(parse_override, row.group.split(", ")))
         at = setting_value(words.get(str(table.spec.along), ""))
         if row.value == value and set(words) == {table.spec.along} and at is not None:
             found.append((at, [entry.difference for entry in row.entries]))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.compare.groups import DRAWABLE, row_value, setting_value
+from experiments.compare.labels import metric_title
 from experiments.compare.spec import TableSpec
 from experiments.results.csv_files import Row
 from ntil.escape import terminal
@@ -54,7 +55,7 @@ def along_panels(
         print(said, file=sys.stderr)
     panels = [
         Panel(
-            _metric_title(metric, labels, split),
+            f"{split}: {metric_title(*labels[metric])}",
             {value: [sorted(curve) for curve in seeds.values()] for value, seeds in lines.items()},
         )
         for split in spec.splits
@@ -74,7 +75,10 @@ def validation_panels(
     logged = {key.removeprefix("val/") for _, key in curves if key.startswith("val/")}
     metrics = [metric for metric in wanted if metric in logged] or sorted(logged)
     return [
-        Panel(_metric_title(metric, labels), _lines(runs, curves, f"val/{metric}"))
+        Panel(
+            f"validation: {metric_title(*labels.get(metric, (metric, '', '')))}",
+            _lines(runs, curves, f"val/{metric}"),
+        )
         for metric in metrics[:VALIDATION_PANELS]
     ]
 
@@ -92,12 +96,6 @@ def training_panels(
 
 def _values(panel: Panel) -> Iterator[float]:
     return (value for lines in panel.lines.values() for curve in lines for _, value in curve)
-
-
-def _metric_title(metric: str, labels: Mapping[str, tuple[str, str, str]], split: str = "validation") -> str:
-    label, unit, better = labels.get(metric, (metric, "", ""))
-    arrow = {"higher": " ↑", "lower": " ↓"}.get(better, "")
-    return f"{split}: {label}" + (f" [{unit}]" if unit not in ("", "share") else "") + arrow
 
 
 def _lines(

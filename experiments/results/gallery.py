@@ -5,7 +5,6 @@ gallery/<experiment>.csv says what was asked, what is true and what was answered
 each, with truth and answer drawn on it.
 """
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ from experiments.results.folder import RunResult
 from experiments.results.store import Store
 from ntil.data.dataset import open_image
 from ntil.data.example import Example, read_examples
+from ntil.data.shown import RANDOM, WORST, kinds_of, shown_places
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, UserError
 from ntil.io import atomic_open, file_name, inside, read_jsonl
 from ntil.runs.stored import build_stored_task, read_stored_config, stored_data
 
 LOSSES = ("ce", "ntil")
-WORST, RANDOM = 6, 6  # predictions of a run
+COUNT = 6  # of the worst predictions of a run, and of random ones
 SIDE, QUALITY = 176, 72  # pixels and JPEG quality of a thumbnail: about 5 kB
 LONGEST = 160  # letters of a question or an answer
 
@@ -63,12 +63,9 @@ def shown_runs(rows: Sequence[Row]) -> dict[str, str]:
 
 def choose(errors: Sequence[float]) -> dict[int, tuple[str, ...]]:
     """Place → why it is shown; the worst first. The random ones are the same places in every run."""
-    worst = sorted(range(len(errors)), key=lambda place: -errors[place])[:WORST]
-    drawn = random.Random(0).sample(range(len(errors)), min(RANDOM, len(errors)))
-    return {
-        place: tuple(kind for kind, members in (("worst", worst), ("random", drawn)) if place in members)
-        for place in dict.fromkeys([*worst, *drawn])
-    }
+    found = shown_places(errors, COUNT)
+    shown = {kind: found[kind] for kind in (WORST, RANDOM)}
+    return {place: kinds_of(place, shown) for place in dict.fromkeys([*shown[WORST], *shown[RANDOM]])}
 
 
 def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from experiments.results.fields import listing, text
+from ntil.runs.overrides import parse_override
 from ntil.runs.run import FREE_KEYS
 from ntil.runs.stored import read_stored_yaml
 
@@ -29,6 +30,6 @@ def overrides_of(folder: Path) -> list[str]:
 
 def _head(word: str) -> str:
     """`+logger.mode=offline` → logger; but a setting below a choice (`loss.sigma=0.1`) is an override of its own."""
-    key = word.lstrip("+~").partition("=")[0]
+    key = parse_override(word).key.lstrip("~")
     first = key.split("@")[0].split("/")[0].split(".")[0]
     return first if "." not in key or first in (*FREE_KEYS, "hydra") else key

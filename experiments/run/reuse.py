@@ -20,7 +20,7 @@ from experiments.run.presets import PlannedRun
 from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import atomic_folder, read_json, write_json, write_text
-from ntil.runs.provenance import _git
+from ntil.runs.provenance import git
 from ntil.runs.run import COMPLETE, FREE_KEYS
 from ntil.runs.stored import read_stored_config, stored_data
 
@@ -36,8 +36,8 @@ class Code(NamedTuple):
 
 def code_now() -> Code:
     """What a run that is started now would be made with."""
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *NOT_CODE)
-    return Code(_git("rev-parse", "HEAD"), bool(changes))
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *NOT_CODE)
+    return Code(git("rev-parse", "HEAD"), bool(changes))
 
 
 def recipe(config: Mapping[str, Any]) -> str:

@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from experiments.compare.comparison import Comparison
 from experiments.compare.labels import label
-from experiments.compare.statistics import REPLICATES
+from experiments.compare.statistics import FEW_SEEDS, REPLICATES
 from experiments.results.csv_files import Row
 from experiments.write.published import Published
-
-FEW_SEEDS = 5
 
 
 def caption(table: Comparison, published: Published | None) -> list[str]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from experiments.compare.labels import difference_label, label
 from experiments.compare.pairing import Column
-from experiments.compare.settings import ENOUGH_SEEDS, LOSSES, PAIRS, Pair, Setting
-from experiments.compare.statistics import LEVEL
+from experiments.compare.settings import LOSSES, PAIRS, Pair, Setting
+from experiments.compare.statistics import ENOUGH_SEEDS
 from experiments.results.store import OVERVIEW_CAPTION
 from experiments.write.grids import difference_text, number, summary_text
 from experiments.write.render import markdown_line
 from ntil.errors import UserError
 from ntil.escape import markdown
+from ntil.metrics.resampling import LEVEL
 
 PAGE = "overview.md"
 VERDICTS = ("better", "worse", "not distinguishable")

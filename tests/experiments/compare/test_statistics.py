@@ -3,8 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from experiments.compare.statistics import Summary, Sums, bootstrap, contrast, interval, summarise, verdict
+from experiments.compare.statistics import Summary, Sums, bootstrap, contrast, summarise, verdict
 from ntil.errors import UserError
+from ntil.metrics import resampling
+from ntil.metrics.resampling import interval
 
 NAN = float("nan")
 
@@ -138,9 +140,7 @@ def test_pairing_uses_the_same_items_on_both_sides() -> None:
 
 
 def test_chunks_do_not_change_how_many_replicates_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    from experiments.compare import statistics
-
-    monkeypatch.setattr(statistics, "_CHUNK", 250)
+    monkeypatch.setattr(resampling, "CHUNK", 250)
     assert bootstrap([np.ones((2, 100))], [np.zeros((2, 100))], 11, seed=0).tolist() == [1.0] * 11
 
 

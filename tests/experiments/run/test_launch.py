@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import launch
+from experiments.launch import main
+from experiments.run import launch
 from experiments.run.presets import PlannedRun
 from experiments.run.progress import Tally, clock, last_step
 
@@ -38,7 +39,7 @@ class Desk:
         return [sys.executable, str(FAKE), str(self.plan)]
 
     def launch(self, *words: str) -> int:
-        return launch.main(["demo", *words], self.command, self.conf)
+        return main(["demo", *words], self.command, self.conf)
 
     def run(self, loss: str, seed: int) -> PlannedRun:
         return self.runs[f"clock-tiny-{loss}-seed{seed}"]

@@ -6,7 +6,7 @@ import pytest
 import run_factory
 import yaml
 
-from experiments import launch
+from experiments.launch import main
 from experiments.results.folder import read_run
 from experiments.results.store import Store
 from experiments.run import reuse
@@ -104,9 +104,9 @@ def test_what_has_been_begun_is_not_replaced(again: Path) -> None:
 def test_the_launcher_copies_and_says_so(again: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
     never = ["/bin/false"]
-    assert launch.main(["again", "loss.weight=1", "--list"], never, again) == 0
+    assert main(["again", "loss.weight=1", "--list"], never, again) == 0
     assert f"same as demo/{source.name}" in capsys.readouterr().out
-    assert launch.main(["again", "loss.weight=1"], never, again) == 0  # nothing was left to train
+    assert main(["again", "loss.weight=1"], never, again) == 0  # nothing was left to train
     assert "1 runs are copies" in capsys.readouterr().err
     assert expand("again", ("loss.weight=1",), again)[0].is_done
 
@@ -154,10 +154,10 @@ def test_a_run_that_is_not_copied_is_said_and_trained(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(made(expand("demo", ("loss=ce", "seed=0"), again)[0]), commit="fedcba9876543210")
-    assert launch.main(["again", "loss.weight=1"], ["/bin/false"], again) == 1  # what was to train it
+    assert main(["again", "loss.weight=1"], ["/bin/false"], again) == 1  # what was to train it
     assert "is not copied from demo/" in (said := capsys.readouterr().err)
     assert "failed (exit code 1)" in said
-    assert launch.main(["again", "loss.weight=1", "--other-commits"], ["/bin/false"], again) == 0
+    assert main(["again", "loss.weight=1", "--other-commits"], ["/bin/false"], again) == 0
 
 
 def test_missing_leaves_out_what_is_collected(
@@ -166,7 +166,7 @@ def test_missing_leaves_out_what_is_collected(
     folder = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
     Store(results).write_runs(read_run(folder).rows)
     words = ["demo", "--list", "--missing", str(results)]
-    assert launch.main(words, ["/bin/false"], again) == 0
+    assert main(words, ["/bin/false"], again) == 0
     said = capsys.readouterr()
     assert "1 of 4 runs are in" in said.err
     listed = [line.split()[0] for line in said.out.splitlines()[1:]]
