@@ -8,18 +8,12 @@ results/tables/<experiment>.md, .tex and .csv, and <experiment>_errors.md and .c
 their digits are wrong, and calibration. What is missing is "–" (an empty cell in the CSV), never 0.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markdown import Markdown
-
 from experiments.command import add_experiments, add_results, parser_of
-from experiments.store import Store
-from experiments.tabulate import chosen, tabulate
+from experiments.write.tables import tables
 from ntil.errors import guard, run_command
-from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF
 
 
@@ -29,25 +23,6 @@ def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
     add_results(parser)
     arguments = parser.parse_args(argv)
     return guard(lambda: tables(arguments.results, arguments.experiments, conf))
-
-
-def tables(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
-    """Returns the exit code 0; UserError where there is nothing to show."""
-    store = Store(results)
-    for name in chosen(store, list(names), conf):
-        files = tabulate(store, name, conf).files()
-        for file, text in files.items():
-            write_text(store.tables / file, text)
-        show(files[f"{name}.md"])
-    return 0
-
-
-def show(text: str) -> None:
-    """Rendered on a terminal, as it is into a pipe."""
-    if sys.stdout.isatty():
-        Console().print(Markdown(text))
-    else:
-        print(text)
 
 
 if __name__ == "__main__":

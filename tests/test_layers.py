@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +59,18 @@ MAY_IMPORT = {
         *(f"ntil.{name}" for name in ("checkout", "locks", "runs", "data", "metrics", "losses", "numbers")),
     },
 }
+# The floors of experiments/: a package may import those named beside it. The commands at the top may import all of them.
+FLOORS = {
+    "command": set(),
+    "results": set(),
+    "run": {"results"},
+    "compare": {"results", "run"},
+    "write": {"results", "run", "compare"},
+    "plot": {"results", "run", "compare", "write"},
+    "report": {"command", "results", "run", "compare", "write", "plot"},
+    "bench": {"command", "plot"},
+}
+COMMANDS = ("launch", "collect", "tables", "plots", "overview", "claims", "check")
 OURS = ("ntil", "tasks", "data_prep", "experiments", "train", "evaluate", "predict", "tests")
 CORE = (
     "checkout.py",
@@ -123,6 +136,65 @@ def test_every_package_has_its_arrows() -> None:
     packages = {f"ntil/{path.parent.name}" for path in (ROOT / "ntil").glob("*/__init__.py")}
     modules = {f"ntil/{path.name}" for path in (ROOT / "ntil").glob("*.py")} - {"ntil/__init__.py"}
     assert packages | modules == {place for place in MAY_IMPORT if place.startswith("ntil/")}
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_packages_of_experiments_import_the_floors_below_alone(package: str) -> None:
+    place = f"experiments/{package}"
+    wrong = []
+    for file in sources(place if (ROOT / place).is_dir() else f"{place}.py"):
+        for line, name in imported(file):
+            first, _, rest = name.partition(".")
+            floor = rest.split(".")[0]
+            if first == "experiments" and floor and floor not in {package, *FLOORS[package]}:
+                wrong.append(f"{file.relative_to(ROOT)}:{line} imports {name}")
+    assert not wrong
+
+
+def test_experiments_has_its_floors_and_its_commands_alone() -> None:
+    inside = {path.stem for path in (ROOT / "experiments").iterdir() if (path / "__init__.py").exists()}
+    modules = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__"}
+    assert inside | modules == {*FLOORS, *COMMANDS}
+    lines = {name: len((ROOT / f"experiments/{name}.py").read_text().splitlines()) for name in COMMANDS}
+    assert max(lines.values()) <= 80, "a command says what may be typed; what it does stands in a package"
+
+
+def test_experiments_use_nothing_private_of_other_packages() -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in sources("experiments")
+        for line, name in imported(file)
+        if any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+    ]
+    assert not wrong
+
+
+def module(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_imported() -> networkx.DiGraph:
+    """An edge from each module of ours to each that it imports, in functions and for type checkers too."""
+    files = {
+        module(file): file
+        for place in ("ntil", "tasks", "data_prep", "experiments")
+        for file in sources(place)
+    }
+    graph = networkx.DiGraph()
+    for own, file in files.items():
+        names = {name for _, name in imported(file)}
+        for name in names:
+            found = name if name in files else name.rpartition(".")[0]
+            of_modules = {other for other in names if other.rpartition(".")[0] == name}
+            if found in files and found != own and not (of_modules and of_modules <= files.keys()):
+                graph.add_edge(own, found)
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = modules_imported()
+    assert networkx.is_directed_acyclic_graph(graph), networkx.find_cycle(graph)
+    assert graph.has_edge("experiments.plot.curves", "experiments.plot.panels")  # the graph is not empty
 
 
 @pytest.mark.parametrize("place", CORE)

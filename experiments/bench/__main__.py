@@ -27,6 +27,7 @@ from rich.progress import Progress
 from experiments.bench import figure, linear, losses, scaling, share, step
 from experiments.bench.lineup import Setting
 from experiments.bench.measure import write_rows
+from experiments.command import parser_of
 from ntil.errors import UserError, guard, run_command
 
 PARTS = ("losses", "scaling", "linear", "step", "share", "figure")
@@ -34,11 +35,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m experiments.bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench", __doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (default: all)")
     chosen = parser.add_argument_group("losses", "one or more of these replace the usual settings")
     chosen.add_argument("--shapes", nargs="+", metavar="BxTxV")

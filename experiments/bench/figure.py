@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from experiments.bench.lineup import BASELINE, Setting
 from experiments.bench.losses import is_of, read_rows
-from experiments.curves import STYLE, save
+from experiments.plot.style import STYLE, save
 from ntil.errors import UserError
 
 SHOWN = {  # loss → colour

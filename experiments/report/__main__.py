@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
+from experiments.compare.settings import settings
+from experiments.compare.spec import chosen
 from experiments.report.content import glances, sections
 from experiments.report.page import PAGE, render
 from experiments.report.pictures import overview_figure
-from experiments.settings import settings
-from experiments.store import Store
-from experiments.tabulate import chosen, tabulate
+from experiments.results.store import Store
+from experiments.write.tabulate import tabulate
 from ntil.errors import guard, run_command
 from ntil.io import write_text
 from ntil.runs.run import ROOT_CONF

@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors.tables import error_grids, error_sentences
-from experiments.grids import Grid, Verdict, contrast_grids, number, published_grid, summary_text, verdict
-from experiments.labels import label
+from experiments.compare.labels import label
+from experiments.compare.settings import LOSSES, PAIRS, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
 from experiments.report.runs import RowRuns, rows_of_runs
 from experiments.report.scores import ScoreTable, score_tables
-from experiments.settings import LOSSES, PAIRS, Setting
-from experiments.store import Store
-from experiments.tabulate import Tabulated
+from experiments.results.store import Store
+from experiments.write.errors import error_grids, error_sentences
+from experiments.write.grids import (
+    Grid,
+    Verdict,
+    contrast_grids,
+    number,
+    published_grid,
+    summary_text,
+    verdict,
+)
+from experiments.write.tabulate import Tabulated
 
 GLANCED = tuple(pair for pair in PAIRS if pair[0] == "ntil")
 

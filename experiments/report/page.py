@@ -6,11 +6,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.labels import difference_label, label
+from experiments.compare.labels import difference_label, label
+from experiments.compare.settings import LOSSES
 from experiments.report.content import GLANCED, Glance, Section
 from experiments.report.pictures import Figure
 from experiments.report.scores import sort_value
-from experiments.settings import LOSSES
 from ntil.escape import html
 
 PAGE = "index.html"

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from experiments.store import FIGURE_KINDS, OVERVIEW_CAPTION, Row, Store
+from experiments.results.csv_files import Row
+from experiments.results.store import FIGURE_KINDS, OVERVIEW_CAPTION, Store
 from ntil.io import inside
 
 OF_ERRORS = ("errors", "calibration")

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.comparison import Comparison, row_groups
-from experiments.grids import MISSING, number
-from experiments.labels import row_label
-from experiments.store import Row, Store
+from experiments.compare.comparison import Comparison
+from experiments.compare.groups import row_groups
+from experiments.compare.labels import metric_title, row_label
+from experiments.results.csv_files import Row
+from experiments.results.store import Store
+from experiments.write.grids import MISSING, number
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,12 @@ def _scores(rows: Sequence[Row]) -> RunScores:
     metrics = {row["metric"]: row for row in rows}
     lines = []
     for metric, about in metrics.items():
-        unit = "" if about["unit"] in ("", "share") else f" [{about['unit']}]"
         values = []
         for split, _ in splits:
             cell = cells.get((split, metric))
             value = float(cell["value"]) if cell and cell["value"] else None
             values.append(number(value, int(about["digits"])))
-        lines.append((f"{about['label']}{unit} {'↑' if about['better'] == 'higher' else '↓'}", tuple(values)))
+        lines.append((metric_title(about["label"], about["unit"], about["better"]), tuple(values)))
     return RunScores(tuple(splits), tuple(lines))
 
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.comparison import Comparison, Entry
-from experiments.grids import MISSING, Verdict, number, stands_beside, summary_text, verdict
-from experiments.published import Published
+from experiments.compare.comparison import Comparison, Entry
 from experiments.report.runs import RowRuns
+from experiments.write.grids import MISSING, Verdict, number, stands_beside, summary_text, verdict
+from experiments.write.published import Published
 
 NUMBER = re.compile(r"[−+-]?[0-9][0-9,]*(?:\.[0-9]+)?")
 

@@ -1,7 +1,6 @@
 """One picture of a split's predictions: the worst on the left, a random sample on the right."""
 
 import math
-import random
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from matplotlib import pyplot as plt
 
 from ntil.data.dataset import picture_of
 from ntil.data.example import Example
+from ntil.data.shown import RANDOM, WORST, shown_places
 from ntil.data.task import Task
 from ntil.escape import visible
 from ntil.io import atomic_open
@@ -52,17 +52,16 @@ def _draw(
     path: Path,
     report: Callable[[str], None],
 ) -> None:
-    order = sorted(range(len(rows)), key=lambda i: -task.error(rows[i]["scores"]))
     half = COLUMNS * ROWS
-    sample = random.Random(0).sample(range(len(rows)), min(half, len(rows)))
+    shown = shown_places([task.error(row["scores"]) for row in rows], half)
     with figure_of(path, 2 * COLUMNS * 1.45 + 0.4, ROWS * 1.75 + 0.5) as figure:
         halves = figure.subfigures(1, 2, wspace=0.04)
-        for part, title, chosen in ((halves[0], "worst", order[:half]), (halves[1], "random", sample)):
-            part.suptitle(f"{title}   (truth → answer)", fontsize=10)
+        for part, kind in zip(halves, (WORST, RANDOM), strict=True):
+            part.suptitle(f"{kind}   (truth → answer)", fontsize=10)
             axes = list(part.subplots(math.ceil(half / COLUMNS), COLUMNS).flat)
             for axis in axes:
                 axis.axis("off")
-            for axis, i in zip(axes, chosen, strict=False):
+            for axis, i in zip(axes, shown[kind], strict=False):
                 try:
                     _draw_one(axis, task, data, examples[i], rows[i])
                 except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)

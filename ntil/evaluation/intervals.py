@@ -1,18 +1,18 @@
 """How sure a metric is, as far as the choice of test items goes: bootstrap intervals over the items."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntil.data.task import Item, Task, contribution
+from ntil.metrics.resampling import blocks, interval
 
 Array = NDArray[np.float64]
 
 REPLICATES = 1000
-LEVEL = 0.95
 SEED = 0
-_CHUNK = 2_000_000  # item draws held in memory at once
 
 
 def intervals(task: Task, items: Sequence[Item]) -> dict[str, list[float] | None]:
@@ -29,17 +29,15 @@ def intervals(task: Task, items: Sequence[Item]) -> dict[str, list[float] | None
     for name, above, below in zip(names, drawn[..., 0].T, drawn[..., 1].T, strict=True):
         values = above[below > 0] / below[below > 0]
         if len(values):
-            tail = (1 - LEVEL) / 2
-            result[name] = [float(value) for value in np.quantile(values, [tail, 1 - tail])]
+            # Scores that are not finite have no interval.
+            result[name] = [math.nan] * 2 if np.isnan(values).any() else [*interval(values)]
     return result
 
 
 def _resampled(sums: Array) -> Array:
     """Sums of [items, k] over as many items drawn with replacement → [replicates, k]."""
     random, items = np.random.default_rng(SEED), len(sums)
-    step = max(1, _CHUNK // items)
-    blocks = []
-    for start in range(0, REPLICATES, step):
-        weights = random.multinomial(items, np.full(items, 1 / items), size=min(step, REPLICATES - start))
-        blocks.append(weights @ sums)
-    return np.concatenate(blocks)
+    weights = (
+        random.multinomial(items, np.full(items, 1 / items), size) for size in blocks(REPLICATES, items)
+    )
+    return np.concatenate([drawn @ sums for drawn in weights])

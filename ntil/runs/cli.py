@@ -19,6 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
+from ntil.runs.overrides import parse_override
 from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
 _RUN_NAME_SKIPS = (
@@ -194,7 +195,8 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
     del _root_
     name = f"{task}-{model}-{loss}-seed{seed}"
     for override in sorted(typed_overrides() if HydraConfig.initialized() else []):
-        key, _, value = override.lstrip("+~").partition("=")
+        key, value = parse_override(override)
+        key = key.lstrip("~")
         if key.split("@")[0] not in _RUN_NAME_SKIPS and not key.startswith(_RUN_NAME_SKIPPED_GROUPS):
             key = key.replace("/", "_")  # of a config group
             name += f",~{key}" if override.startswith("~") else f",{key}={value}"
@@ -204,8 +206,8 @@ def _run_name(task: str, model: str, loss: str, seed: int, *, _root_: DictConfig
 def _check_names(words: list[str]) -> None:
     """Refuse names of folders before Hydra makes any."""
     for word in words:
-        key, given, value = word.partition("=")
-        if given and key in ("name", "experiment_name") and value != "null":
+        key, value = parse_override(word)
+        if "=" in word and key in ("name", "experiment_name") and value != "null":
             check_folder_name(key, value.strip("'\""))
 
 

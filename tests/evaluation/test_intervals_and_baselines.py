@@ -7,7 +7,8 @@ from ntil.data.example import Example
 from ntil.data.task import Item, aggregate
 from ntil.evaluation.baselines import baselines
 from ntil.evaluation.evaluate import by_group
-from ntil.evaluation.intervals import LEVEL, REPLICATES, intervals
+from ntil.evaluation.intervals import REPLICATES, intervals
+from ntil.metrics.resampling import LEVEL
 from tasks.clock import ClockTask
 
 TASK = ClockTask()
@@ -42,7 +43,7 @@ def test_no_spread_no_interval() -> None:
 
 def test_intervals_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     once = intervals(TASK, items(30, 10))
-    monkeypatch.setattr("ntil.evaluation.intervals._CHUNK", 40 * (REPLICATES // 7))
+    monkeypatch.setattr("ntil.metrics.resampling.CHUNK", 40 * (REPLICATES // 7))
     assert intervals(TASK, items(30, 10)) == once
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import fixtures
 import pytest
 
-from experiments.presets import PlannedRun, expand
+from experiments.run.presets import PlannedRun, expand
 
 workplace, finished, small_data = fixtures.workplace, fixtures.finished, fixtures.small_data
 

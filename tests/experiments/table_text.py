@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from experiments.collect import collect
+from experiments.results.collect import collect
 from experiments.tables import main
 
 

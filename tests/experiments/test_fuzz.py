@@ -14,15 +14,16 @@ from mutate import spoilt
 from run_factory import said, write_run
 
 from experiments.collect import main as collect
-from experiments.comparison import TableSpec, compare
-from experiments.csv_files import Form, salvage
-from experiments.errors.analysis import analyse
-from experiments.fields import BrokenRunError
-from experiments.folder import RunResult, read_run
-from experiments.progress import last_step
+from experiments.compare.comparison import compare
+from experiments.compare.errors import analyse
+from experiments.compare.spec import TableSpec
 from experiments.report.__main__ import main as report
-from experiments.reuse import _made
-from experiments.store import CURVES, ERRORS, GALLERY, RUNS, SCORES, Store
+from experiments.results.csv_files import Form, salvage
+from experiments.results.fields import BrokenRunError
+from experiments.results.folder import RunResult, read_run
+from experiments.results.store import CURVES, ERRORS, GALLERY, RUNS, SCORES, Store
+from experiments.run.progress import last_step
+from experiments.run.reuse import _made
 from experiments.tables import main as tables
 from ntil.errors import UserError
 from ntil.evaluation.view import cards

@@ -19,7 +19,7 @@ from experiments.collect import main as collect
 from experiments.overview import main as overview
 from experiments.plots import main as plots
 from experiments.report.__main__ import main as report
-from experiments.store import Store
+from experiments.results.store import Store
 from experiments.tables import main as tables
 from ntil.commands import main as ntil
 from ntil.io import read_json, read_jsonl, sha256, write_json, write_jsonl

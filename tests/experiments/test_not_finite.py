@@ -7,14 +7,14 @@ import yaml
 from run_factory import exact, write_run
 
 from experiments.collect import main as collect
-from experiments.comparison import setting_value
-from experiments.grids import number, summary_text
+from experiments.compare.groups import setting_value
+from experiments.compare.statistics import Sums, contrast, summarise
 from experiments.overview import main as overview
 from experiments.plots import main as plots
 from experiments.report.__main__ import main as report
-from experiments.statistics import Sums, contrast, summarise
-from experiments.store import Store
+from experiments.results.store import Store
 from experiments.tables import main as tables
+from experiments.write.grids import number, summary_text
 
 INF, NAN = float("inf"), float("nan")
 

@@ -11,7 +11,7 @@ import torch
 from fixtures import SMALL, Ran, in_folder, losses, run
 from safetensors.torch import load_file
 
-from experiments.folder import read_run
+from experiments.results.folder import read_run
 from ntil.io import read_json, read_jsonl
 from ntil.losses import CrossEntropy, LossParts
 from ntil.training.divergence import MOST_IN_A_ROW, SKIPPED, not_finite

@@ -16,7 +16,7 @@ from fixtures import REPOSITORY, SMALL, in_folder, losses, run
 from safetensors.torch import load_file, save_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from experiments.folder import read_run
+from experiments.results.folder import read_run
 from ntil.io import read_json, read_jsonl, sha256, write_json
 from ntil.training.callbacks import JsonLinesLog
 from ntil.training.resume import WHOLE, last_whole_checkpoint

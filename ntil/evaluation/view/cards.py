@@ -5,7 +5,6 @@ picture cannot be drawn has a card without one.
 """
 
 import base64
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from rich.progress import track
 
 from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples
+from ntil.data.shown import WORST, kinds_of, shown_places
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, UserError
 from ntil.escape import terminal
@@ -170,15 +170,9 @@ def _text(value: Any, name: str) -> str:
 
 def choose(errors: Sequence[float], count: int) -> dict[int, tuple[str, ...]]:
     """Place → why it is shown; the worst first. Equals stay in their order."""
-    order = sorted(range(len(errors)), key=lambda place: -errors[place])
-    best = sorted(range(len(errors)), key=lambda place: errors[place])[:count]
-    drawn = random.Random(0).sample(range(len(errors)), min(count, len(errors)))
-    sets = {"worst": set(order[:count]), "best": set(best), "random": set(drawn)}
-    return {
-        place: kinds
-        for place in order
-        if (kinds := tuple(kind for kind, members in sets.items() if place in members))
-    }
+    shown = shown_places(errors, count)
+    worst_first = shown_places(errors, len(errors))[WORST]
+    return {place: kinds for place in worst_first if (kinds := kinds_of(place, shown))}
 
 
 def _picture(task: Task, root: Path, example: Example, row: dict[str, Any]) -> str | None:
