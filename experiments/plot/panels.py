@@ -55,7 +55,7 @@ def along_panels(
         print(said, file=sys.stderr)
     panels = [
         Panel(
-            f"{split}: {metric_title(*labels[metric])}",
+            f"{split}: {metric_title(*labels.get(metric, (metric, '', '')))}",
             {value: [sorted(curve) for curve in seeds.values()] for value, seeds in lines.items()},
         )
         for split in spec.splits
