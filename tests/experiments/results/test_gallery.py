@@ -83,4 +83,4 @@ def test_a_picture_outside_the_gallery_is_refused(trained: Path, outputs: Path, 
     collect(outputs, results)
     (row, *_) = Store(results).gallery("demo")
     with pytest.raises(UserError, match="leaves its folder"):
-        list(pictures(Store(results), "demo", [row | {"picture": "../../secret"}]))
+        list(pictures(Store(results), "demo", [row | {"picture": "../../secret"}], results))
