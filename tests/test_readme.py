@@ -3,10 +3,13 @@
 import csv
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ntil.commands import COMMANDS
+from ntil.models.tiny_processor import character_tokenizer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +51,20 @@ def test_commands_name_what_exists(command):
             for choice in choices.split(","):
                 file = f"conf/{group}/{choice}.yaml"
                 assert (ROOT / file).exists() or f"`{file}`" in ADDED or f"# {file}" in ADDED
+
+
+def test_the_two_lines_work():
+    """The block of the loss, but for the Trainer that stands for the reader's own."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    kept = [line for line in code.splitlines() if not line.startswith("Trainer(")]
+    assert len(kept) == len(code.splitlines()) - 1
+    tokenizer = character_tokenizer(1)
+    logits = torch.randn(2, 5, len(tokenizer), requires_grad=True)
+    labels = torch.tensor([tokenizer.encode("3:25", add_special_tokens=False) + [-100]] * 2)
+    model = SimpleNamespace(config=SimpleNamespace(vocab_size=len(tokenizer)))
+    exec("\n".join(kept), {"tokenizer": tokenizer, "model": model, "logits": logits, "labels": labels})
+    assert logits.grad is not None
+    assert bool(logits.grad.abs().sum() > 0)
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *DOCS], ids=lambda path: path.name)

@@ -12,10 +12,10 @@ from fixtures import REPOSITORY
 COPIED = ("conf", "ntil", "tasks", "data_prep", "train.py", "evaluate.py", "predict.py")
 
 
-def checkout(folder: Path) -> Path:
-    """The source without tests and results, in the new folder."""
+def checkout(folder: Path, *more: str) -> Path:
+    """The source without tests and results, in the new folder; `more` of it where a page needs that."""
     folder.mkdir()
-    for name in COPIED:
+    for name in (*COPIED, *more):
         source = REPOSITORY / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
