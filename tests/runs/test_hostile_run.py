@@ -31,8 +31,8 @@ EVALUATIONS: dict[str, tuple[Change, str]] = {
     "negative": (within("evaluation", limit=-1), "evaluation.limit"),
     "true": (within("evaluation", limit=True), "evaluation.limit"),
     "a word of splits": (within("evaluation", splits="test"), "evaluation.splits must be a list"),
-    "splits of lists": (within("evaluation", splits=[["test"]]), "evaluation.splits must be a word"),
-    "splits of numbers": (within("evaluation", splits=[1]), "evaluation.splits must be a word"),
+    "splits of lists": (within("evaluation", splits=[["test"]]), "evaluation.splits[0] must be a word"),
+    "splits of numbers": (within("evaluation", splits=[1]), "evaluation.splits[0] must be a word"),
     "splits elsewhere": (within("evaluation", splits=["../../x"]), "no split '../../x'"),
     "a mapping of splits": (within("evaluation", optional_splits={"a": 1}), "evaluation.optional_splits"),
     "a date": (within("evaluation", reading=__import__("datetime").date(2020, 1, 1)), "evaluation"),
@@ -44,7 +44,7 @@ DATA: dict[str, tuple[Any, str]] = {  # what is left to say where the set is gon
     "no builder": ({}, "no data builder None"),
     "a builder of lists": ({"builder": ["clock"]}, "describe one"),
     "another builder": ({"builder": "os.system"}, "no data builder 'os.system'"),
-    "a call": ({"builder": "clock", "_target_": "os.system"}, "data has no key '_target_'"),
+    "a call": ({"builder": "clock", "_target_": "os.system"}, "data has no setting '_target_'"),
     "a long name": (
         {
             "builder": "voc",
