@@ -1,5 +1,7 @@
 """The console command `ntil`: help that teaches, and mistakes that are answered."""
 
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -7,11 +9,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from fixtures import finished, workplace
 
 from ntil import __version__
 from ntil.checkout import CONF, ROOT, TASKS, check_checkout
 from ntil.commands import COMMANDS, main
 from ntil.errors import UserError
+
+__all__ = ["finished", "workplace"]
 
 
 def test_the_script_is_the_command() -> None:
@@ -91,3 +96,20 @@ def test_without_a_checkout_the_command_says_so(there: list[str], tmp_path: Path
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="`ntil view` runs from the project's checkout"):
         check_checkout("ntil view", tmp_path)
+
+
+def test_a_run_is_viewed_from_any_folder(finished: Path, tmp_path: Path) -> None:
+    """As the installed script starts: neither the checkout nor its tasks/ are on the path by themselves."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "ntil").symlink_to(ROOT / "ntil", target_is_directory=True)
+    copy = shutil.copytree(finished, tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-c", "from ntil.commands import console; console()", "view", str(copy)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (copy / "view.html").exists()
