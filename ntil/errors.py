@@ -55,7 +55,7 @@ class SpellingError(UserError):
 
 def did_you_mean(word: str, choices: Iterable[str], most: int = 3) -> str:
     """'' or a sentence naming the choices nearest to `word`: " Did you mean 'ntil'?"."""
-    near = difflib.get_close_matches(word, list(choices), n=most, cutoff=0.5)
+    near = difflib.get_close_matches(word, list(dict.fromkeys(choices)), n=most, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 

@@ -327,3 +327,7 @@ def test_a_full_disk_is_one_message_at_whatever_write(
         atomic_open(tmp_path / "x.txt", mode) as file,
     ):
         file.write("x" * length if mode == "w" else b"x" * length)
+
+
+def test_a_name_is_suggested_once() -> None:
+    assert did_you_mean("los", ["loss", "seed", "loss"]) == " Did you mean 'loss'?"
