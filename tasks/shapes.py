@@ -19,6 +19,8 @@ from tasks.coordinates import BETWEEN, CoordinateFormat, Size, Steps
 Shape = list[Steps]  # two corners of a box, top left and bottom right, or three points and more of a polygon
 NONE = "none"
 SHAPES = ("box", "polygon")
+# Of a polygon. Where an outline crosses itself its crossings are looked for in pairs: 25,000 corners exhaust the memory.
+MOST_CORNERS = 1000
 
 
 class BoxFormat(AnswerFormat[Shape]):
@@ -63,8 +65,10 @@ class ShapesFormat(AnswerFormat[list[Shape]]):
         return found if found is not None and all(map(self.takes, found)) else None
 
     def takes(self, shape: Shape) -> bool:
-        """Whether it is a shape of this kind: corners in their order, or an area."""
-        return is_box(shape) if self.shape == "box" else len(shape) >= 3 and region(shape).area > 0
+        """Whether it is a shape of this kind: corners in their order, or an area within not too many corners."""
+        if self.shape == "box":
+            return is_box(shape)
+        return 3 <= len(shape) <= MOST_CORNERS and region(shape).area > 0
 
 
 def is_box(shape: Sequence[Any]) -> bool:

@@ -11,9 +11,10 @@ from ntil.data.task import Task
 from ntil.numbers.text import find_numbers, parse_number
 from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask
-from tasks.coordinates import FORMATS
+from tasks.coordinates import FORMATS, CoordinateFormat
 from tasks.localization import DetectionTask, LocalizationTask
 from tasks.mathvista import MathVistaTask
+from tasks.shapes import MOST_CORNERS, ShapesFormat
 from tasks.text_detection import TextDetectionTask
 
 CHOICES = ["Yes", "No", "3 \\sqrt{2}", "light (blue)", "7"]
@@ -241,6 +242,14 @@ def test_long_texts_take_bounded_time(name: str) -> None:
 def test_very_long_texts_take_bounded_time(name: str) -> None:
     for text in hostile(100_000):
         take_bounded_time(name, text)
+
+
+def test_an_outline_of_endless_corners_is_no_polygon() -> None:
+    form = ShapesFormat(CoordinateFormat.of("integers_1000"), "polygon")
+    outline = [(index % 2 * 900, index // 2) for index in range(MOST_CORNERS)]
+    assert form.takes([list(corner) for corner in outline])
+    assert not form.takes([list(corner) for corner in [*outline, (5, 999)]])
+    assert not form.takes([[1, 2], [3, 4]] * 20_000)
 
 
 def take_bounded_time(name: str, text: str) -> None:
