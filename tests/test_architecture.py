@@ -19,7 +19,6 @@ BASE = {
     "ntil.checkout",
 }
 SCRIPTS = ("train", "evaluate", "predict")
-SHOWN = ("tasks", "data_prep", "experiments", *SCRIPTS)
 
 
 def imports() -> networkx.DiGraph:

@@ -12,6 +12,7 @@ A data set is a folder:
 `manifest.json` is written last: a folder without it is unfinished.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +85,14 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
         )
     _check_records(Path(root), manifest.get(RECORDS_HASH))
     return manifest
+
+
+def changed_content(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """(what, its hash then, its hash now) where two manifests speak of other content; None where they agree, or `then` has no hash."""
+    for what, key in (("records", RECORDS_HASH), ("pictures", PICTURES_HASH)):
+        if then.get(key) and then[key] != now.get(key):
+            return what, str(then[key])[:64], str(now.get(key))[:64]
+    return None
 
 
 def _check_records(root: Path, wanted: Any) -> None:

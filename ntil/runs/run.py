@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from ntil.checkout import CONF
-from ntil.data.example import PICTURES_HASH, RECORDS_HASH
+from ntil.data.example import changed_content
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
 from ntil.nonfinite import finite
@@ -255,14 +255,12 @@ def check_same_data(folder: Path, begun_with: Any, now: Mapping[str, Any]) -> No
     """UserError where the records of a run's data set, as its provenance.json names them, are others now; or its pictures,
     by what the two manifests say of them.
     """
-    before = begun_with if isinstance(begun_with, Mapping) else {}
-    for what, key in (("records", RECORDS_HASH), ("pictures", PICTURES_HASH)):
-        if before.get(key) and before[key] != now.get(key):
-            raise UserError(
-                f"the data of {folder} has changed: it was made with {what} of the hash {str(before[key])[:64]}, and those in "
-                f"{now.get('folder')} have {str(now.get(key))[:64]}. Put the earlier set back (paths.data=…), or give this "
-                "run a name of its own (name=…)."
-            )
+    if change := changed_content(begun_with if isinstance(begun_with, Mapping) else {}, now):
+        what, had, has = change
+        raise UserError(
+            f"the data of {folder} has changed: it was made with {what} of the hash {had}, and those in {now.get('folder')} have "
+            f"{has}. Put the earlier set back (paths.data=…), or give this run a name of its own (name=…)."
+        )
 
 
 def check_folder_name(key: str, name: str) -> None:

@@ -20,7 +20,7 @@ import yaml
 from omegaconf._utils import get_yaml_loader  # what wrote the file; it reads 1e-3 as a number
 
 from ntil.checkout import ROOT
-from ntil.data.example import PICTURES_HASH, RECORDS_HASH, read_manifest
+from ntil.data.example import changed_content, read_manifest
 from ntil.data.task import Task
 from ntil.errors import UNEXPECTED, UserError, did_you_mean
 from ntil.io import read_json, read_text
@@ -210,16 +210,9 @@ def stored_data(folder: str | Path, moved_to: str | Path | None = None) -> Path:
     if not isinstance(data, dict) or not isinstance(data.get("folder"), str):
         raise UserError(f"{path} names no data set (data.folder).")
     root = Path(moved_to or data["folder"])
-    manifest = read_manifest(root)
-    now = manifest.get(RECORDS_HASH) if isinstance(manifest, dict) else None
-    if data.get(RECORDS_HASH) and data[RECORDS_HASH] != now:
+    if change := changed_content(data, read_manifest(root)):
+        what, had, has = change
         raise UserError(
-            f"{root} is not what {path} says the run was made with: its records have the hash {str(now)[:64]}, "
-            f"the run's had {str(data[RECORDS_HASH])[:64]}."
-        )
-    if data.get(PICTURES_HASH) and data[PICTURES_HASH] != manifest.get(PICTURES_HASH):
-        raise UserError(
-            f"{root} is not what {path} says the run was made with: its pictures have the hash "
-            f"{str(manifest.get(PICTURES_HASH))[:64]}, the run's had {str(data[PICTURES_HASH])[:64]}."
+            f"{root} is not what {path} says the run was made with: its {what} have the hash {has}, the run's had {had}."
         )
     return root

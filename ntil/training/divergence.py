@@ -13,7 +13,6 @@ from ntil.io import read_jsonl
 from ntil.training.callbacks import JsonLinesLog, whole_lines
 from ntil.training.resume import marked_checkpoints
 
-ACTIONS = ("stop", "skip")
 SKIPPED = "skipped_records"  # in train.jsonl: the records of a step that was left out
 MOST_IN_A_ROW = 10  # steps that are left out before even `skip` gives up
 SHOWN = 8  # records named in a message
