@@ -1,0 +1,109 @@
+"""The processes of one command: torchrun starts one for each device, and a plain start is a world of one.
+
+    torchrun --nproc-per-node 8 train.py …      eight processes, of which the first writes
+
+`join` comes first; it puts each process on its own device. What only one may do (lock, write, build) goes through `by_first`,
+and what each has a part of through `gathered`. All processes must call both in the same order.
+"""
+
+import datetime
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from ntil.errors import UserError
+
+# The others wait for the first one's work, such as building a data set; a process that has died is noticed by its launcher.
+PATIENCE = datetime.timedelta(hours=12)
+T = TypeVar("T")
+_control: dict[str, Any] = {}  # the group over which objects are passed
+
+
+def count() -> int:
+    """How many processes this command has."""
+    return _of_launcher("WORLD_SIZE", 1)
+
+
+def rank() -> int:
+    """Which of them this one is, from 0."""
+    return _of_launcher("RANK", 0)
+
+
+def local_rank() -> int:
+    """Which of those on this machine this one is, from 0."""
+    return _of_launcher("LOCAL_RANK", 0)
+
+
+def is_first() -> bool:
+    return rank() == 0
+
+
+def join() -> None:
+    """Take this process's device, and meet the other processes where there are any. UserError where they can't be met."""
+    if torch.cuda.is_available():
+        devices = torch.cuda.device_count()
+        if local_rank() >= devices:
+            raise UserError(
+                f"{local_rank() + 1} processes or more were started on this machine, which shows {devices} GPUs. Start one for "
+                f"each: torchrun --nproc-per-node {devices} …"
+            )
+        torch.cuda.set_device(local_rank())
+    if count() == 1 or _control:
+        return
+    if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK") if name not in os.environ]:
+        raise UserError(
+            f"the environment says WORLD_SIZE={count()} and not {', '.join(missing)}; start the processes with torchrun, or unset "
+            "WORLD_SIZE."
+        )
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    _control["group"] = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def by_first(work: Callable[[], T]) -> T:
+    """What the first process's `work` returns (plain values); the others wait for it. A UserError is raised in all of them."""
+    if count() == 1:
+        return work()
+    said: list[Any] = [None, None]
+    if is_first():
+        try:
+            said[0] = work()
+        except UserError as error:
+            said[1] = str(error)
+    dist.broadcast_object_list(said, src=0, group=_control["group"])
+    if said[1] is not None:
+        raise UserError(said[1])
+    return said[0]  # type: ignore[no-any-return]
+
+
+def gathered(part: T) -> list[T]:
+    """The parts of all processes, by rank, in each of them."""
+    if count() == 1:
+        return [part]
+    parts: list[Any] = [None] * count()
+    dist.all_gather_object(parts, part, group=_control["group"])
+    return parts
+
+
+def wait_for_all() -> None:
+    """Until every process has come here."""
+    gathered(None)
+
+
+def leave() -> None:
+    """After the last exchange: let go of the other processes."""
+    if _control:
+        _control.clear()
+        dist.destroy_process_group()
+
+
+def _of_launcher(name: str, alone: int) -> int:
+    """A number of the environment that torchrun sets."""
+    value = os.environ.get(name, str(alone))
+    if not value.isdecimal():
+        raise UserError(f"the environment says {name}={value!r}, which is no number of processes; unset it.")
+    return int(value)
