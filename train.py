@@ -9,6 +9,8 @@ python train.py --help                                       all choices
 import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
 
 # isort: split
+from typing import Any
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from transformers import set_seed
@@ -22,6 +24,7 @@ from ntil.models import Subject, load_model, logit_width
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process, remove_empty_output, typed_overrides
+from ntil.runs.processes import by_first, is_first
 from ntil.training import check_before_training, check_settings, count_skipped, fit, fitting_report
 
 
@@ -30,25 +33,38 @@ def main(cfg: DictConfig) -> None:
     check_settings(cfg)
     prepare_process(cfg.trainer.threads)
     if cfg.trainer.dry_run:
-        try:
-            print(dry_run(cfg))
-        finally:
-            remove_empty_output()
+        dry_run(cfg)
         return
     run = Run.open(cfg, typed_overrides())
-    if run.is_complete and is_scored_like(run, cfg.evaluation) and not damage(run.folder / "model"):
-        run.tidy(cfg.trainer.keep_when_complete)
-        print(f"{run.folder} is complete; delete the folder to run it again.")
+    if by_first(lambda: is_done(run, cfg)):
         return
     print(f"run {run.folder}")
     subject, loss = build(cfg)
+    by_first(lambda: begin(run, subject, cfg))
+    fit(subject, loss, cfg, run)
+    metrics = evaluate(subject, cfg.evaluation, run.folder)
+    by_first(lambda: end(run, metrics, cfg))
+
+
+def is_done(run: Run, cfg: DictConfig) -> bool:
+    """Whether nothing is left to do, which is said."""
+    if not run.is_complete or not is_scored_like(run, cfg.evaluation) or damage(run.folder / "model"):
+        return False
+    run.tidy(cfg.trainer.keep_when_complete)
+    print(f"{run.folder} is complete; delete the folder to run it again.")
+    return True
+
+
+def begin(run: Run, subject: Subject, cfg: DictConfig) -> None:
+    """What can go wrong goes wrong here; then the run's folder says what it is made with."""
     print("\n".join(check_before_training(subject, cfg)))
     used = {"folder": str(subject.data), **read_manifest(subject.data)}
     run.refuse_other_data(used)
     run.score_anew(cfg, typed_overrides())  # where only evaluation.* has changed
     run.record_provenance(cfg, used, subject.model.num_parameters())
-    fit(subject, loss, cfg, run)
-    metrics = evaluate(subject, cfg.evaluation, run.folder)
+
+
+def end(run: Run, metrics: dict[str, Any], cfg: DictConfig) -> None:
     if skipped := count_skipped(run.folder / "train.jsonl"):
         metrics["skipped_steps"] = skipped
     run.complete(metrics, cfg.trainer.keep_when_complete)
@@ -61,14 +77,19 @@ def build(cfg: DictConfig) -> tuple[Subject, CrossEntropy | WithCrossEntropy]:
     model, adapter = load_model(cfg.model)
     vocab = NumberVocab.from_tokenizer(adapter.tokenizer, vocab_size=logit_width(model))
     loss = instantiate(cfg.loss, vocab=vocab)
-    data = data_prep.ensure(OmegaConf.to_container(cfg.data, resolve=True), cfg.paths.data)
+    settings = OmegaConf.to_container(cfg.data, resolve=True)
+    data = by_first(lambda: data_prep.ensure(settings, cfg.paths.data))
     return Subject(model, adapter, task, data), loss
 
 
-def dry_run(cfg: DictConfig) -> str:
-    """What would be trained, after the same checks; nothing is written but the data set."""
-    subject, _ = build(cfg)
-    return "\n".join([*check_before_training(subject, cfg), "", fitting_report(subject, cfg)])
+def dry_run(cfg: DictConfig) -> None:
+    """Print what would be trained, after the same checks; nothing is written but the data set."""
+    try:
+        subject, _ = build(cfg)
+        print("\n".join([*check_before_training(subject, cfg), "", fitting_report(subject, cfg)]))
+    finally:
+        if is_first():
+            remove_empty_output()
 
 
 if __name__ == "__main__":

@@ -136,7 +136,10 @@ class NumberLossMixin:
         return (loss, outputs) if return_outputs else loss
 
     def on_parts(self, parts: LossParts) -> None:
-        """Called with each training batch's parts; a subclass may log them."""
+        """Called with each training batch's parts; a subclass may log them.
+
+        The terms are the micro-batch's share of the step's: over the micro-batches of all processes they add up to the step's.
+        """
 
     def _set_signature_columns_if_needed(self) -> None:
         """Keeps the label weights, which no model's forward names, in the data set's rows."""
@@ -177,7 +180,7 @@ def weighted(
     sample_share: Tensor | float | None,
     label_weights: Tensor | None = None,
 ) -> LossParts:
-    """The loss of a micro-batch and its parts; `total` is the micro-batch's part in the loss of its step.
+    """The loss of a micro-batch and its parts, each of them as the micro-batch's part in that of its step.
 
     token_share: the micro-batch's share of the step's supervised tokens; None where nobody counted, and the micro-batch
     counts by `sample_share`.
@@ -186,10 +189,13 @@ def weighted(
     """
     options: dict[str, Any] = {} if label_weights is None else {"label_weights": label_weights}
     if token_share is None:
-        return _scaled(_parts(full, logits, labels, options), 1.0 if sample_share is None else sample_share)
+        share = 1.0 if sample_share is None else sample_share
+        return _scaled(_parts(full, logits, labels, options), share, share)
+    number_share: Tensor | float = token_share
     if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
         options["number_scale"] = sample_share / token_share.clamp(min=1e-12)
-    return _scaled(_parts(full, logits, labels, options), token_share)
+        number_share = sample_share
+    return _scaled(_parts(full, logits, labels, options), token_share, number_share)
 
 
 def _parts(full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any]) -> LossParts:
@@ -199,8 +205,9 @@ def _parts(full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, An
     return LossParts(full(logits, labels, **options))
 
 
-def _scaled(parts: LossParts, share: Tensor | float) -> LossParts:
-    return replace(parts, total=parts.total * share)
+def _scaled(parts: LossParts, share: Tensor | float, number_share: Tensor | float) -> LossParts:
+    terms = {name: term * (share if name == "ce" else number_share) for name, term in parts.terms.items()}
+    return replace(parts, total=parts.total * share, terms=terms)
 
 
 def _weight(labels: Tensor, label_weights: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ import itertools
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, PretrainedConfig, PreTrainedModel
 from transformers.generation import GenerationMixin
@@ -71,16 +72,61 @@ class TinyConfig(PretrainedConfig):
         return GRID * GRID
 
 
+class _BatchNorm(nn.BatchNorm2d):
+    """Over the batch of all processes that train together, as torch.nn.SyncBatchNorm does on GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [B, C, H, W], as many of them in each process."""
+        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
+            return super().forward(x)
+        mean = _over_processes(x.mean((0, 2, 3)))
+        centred = x - mean[:, None, None]
+        variance = _over_processes(centred.square().mean((0, 2, 3)))
+        with torch.no_grad():
+            count = x.numel() // x.shape[1] * dist.get_world_size()
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            assert self.momentum is not None
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+
+class _Sum(torch.autograd.Function):
+    """Over processes; so is its gradient, since each process's loss depends on the sum."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _over_processes(value: Tensor) -> Tensor:
+    """The mean of the processes' values, with a gradient to each."""
+    total: Tensor = _Sum.apply(value)
+    return total / dist.get_world_size()
+
+
 class _Block(nn.Sequential):
     """[conv3×3 stride 2, BatchNorm, ReLU, conv3×3, BatchNorm, ReLU]: half the side, `outputs` channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
             nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
+            _BatchNorm(outputs),
             nn.ReLU(inplace=True),
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
+            _BatchNorm(outputs),
             nn.ReLU(inplace=True),
         )
 

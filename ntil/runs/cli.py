@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
+from ntil.runs import processes
 from ntil.runs.overrides import parse_override
 from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
 
@@ -38,6 +40,9 @@ _RUN_NAME_SKIPS = (
 _RUN_NAME_SKIPPED_GROUPS = ("paths.", "logger.", "hydra", "evaluation.")
 
 ATTEMPTS = 3  # at a sweep whose processes are killed
+SECOND_THOUGHTS = (
+    10.0  # seconds in which the launcher ends the processes whose first one has made the same mistake
+)
 # Settings whose value may hold signs of Hydra's grammar.
 FREE_TEXT = (
     "query",
@@ -62,11 +67,12 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             try:
                 with system_refusals_named(), loading_workers_named():
                     main(cfg)
+                    processes.leave()
             except UserError as error:
                 if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
                     raise
                 mistakes.append(str(error))  # the other runs of a sweep go on
-                complain(error)
+                complain(_of_this_process(error))
 
         def start() -> None:
             with at_a_terminal():
@@ -79,6 +85,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             register_resolvers()
             try:
                 _check_names(sys.argv[1:])
+                _check_processes(sys.argv[1:])
                 start_jobs = hydra.main(
                     version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name
                 )(job)
@@ -146,10 +153,15 @@ def register_resolvers() -> None:
 
 
 def prepare_process(threads: int | None) -> None:
-    """CPU threads of this process (null: OMP_NUM_THREADS, or the cores divided among the jobs), and quiet libraries."""
+    """CPU threads of this process (null: OMP_NUM_THREADS, or the cores divided among the jobs), quiet libraries, its own
+    device, and the other processes of the command, of which only the first one speaks.
+    """
     torch.set_num_threads(threads or available_threads(jobs_side_by_side()))
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    processes.join()
+    if not processes.is_first():
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for the rest of this process)
 
 
 def remove_empty_output() -> None:
@@ -182,8 +194,16 @@ def quoted(word: str) -> str:
     return f"{key}='{escaped}'"
 
 
+def _of_this_process(error: object) -> str:
+    """What a process that is not the first one says, once the first one had time to say the same."""
+    if processes.is_first():
+        return str(error)
+    time.sleep(SECOND_THOUGHTS)
+    return f"process {processes.rank()} of {processes.count()}: {error}"
+
+
 def _fail(message: str) -> None:
-    complain(message)
+    complain(_of_this_process(message))
     sys.exit(2)
 
 
@@ -209,6 +229,15 @@ def _check_names(words: list[str]) -> None:
         key, value = parse_override(word)
         if "=" in word and key in ("name", "experiment_name") and value != "null":
             check_folder_name(key, value.strip("'\""))
+
+
+def _check_processes(words: list[str]) -> None:
+    """A sweep starts its own processes."""
+    if processes.count() > 1 and {"-m", "--multirun"} & set(words):
+        raise UserError(
+            f"{processes.count()} processes were started for one run, and -m asks for several. `python -m experiments.launch` runs "
+            "an experiment's runs one to a device; or start torchrun once for each run."
+        )
 
 
 def explain(error: Exception, config_name: str) -> str:

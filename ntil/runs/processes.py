@@ -65,7 +65,10 @@ def join() -> None:
 
 
 def by_first(work: Callable[[], T]) -> T:
-    """What the first process's `work` returns (plain values); the others wait for it. A UserError is raised in all of them."""
+    """What the first process's `work` returns (plain values); the others wait for it. A UserError is raised in all of them.
+
+    `work` itself exchanges nothing: it runs in one process.
+    """
     if count() == 1:
         return work()
     said: list[Any] = [None, None]
@@ -77,7 +80,7 @@ def by_first(work: Callable[[], T]) -> T:
     dist.broadcast_object_list(said, src=0, group=_control["group"])
     if said[1] is not None:
         raise UserError(said[1])
-    return said[0]  # type: ignore[no-any-return]
+    return said[0]
 
 
 def gathered(part: T) -> list[T]:

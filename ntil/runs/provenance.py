@@ -13,6 +13,7 @@ import torch
 
 from ntil.checkout import ROOT
 from ntil.escape import terminal
+from ntil.runs import processes
 
 PACKAGES = (
     "ntil",
@@ -29,19 +30,30 @@ PACKAGES = (
 
 
 # What an attempt at a run is made with, and what may change its digits.
-ATTEMPT = ("commit", "dirty", "command", "python", "packages", "host", "device", "threads")
+ATTEMPT = (
+    "commit",
+    "dirty",
+    "command",
+    "python",
+    "packages",
+    "host",
+    "device",
+    "threads",
+    "processes",
+    "global_batch",
+)
 LONGEST_SHOWN = 300  # letters of a change
 DECISIVE = ("commit", "dirty", "python", "packages", "device", "threads")
 
 
 def provenance(
-    seed: int, data: dict[str, Any], parameters: int, earlier: list[dict[str, Any]]
+    seed: int, data: dict[str, Any], parameters: int, batch: int, earlier: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """The content of provenance.json: what this attempt is made with, and in "attempts" all of them, oldest first.
 
-    earlier: the attempts that this one resumes.
+    batch: examples of one process in a step. earlier: the attempts that this one resumes.
     """
-    now = _now()
+    now = {**_now(), "processes": processes.count(), "global_batch": processes.count() * batch}
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {
         **now,

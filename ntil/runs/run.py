@@ -26,6 +26,7 @@ from ntil.data.example import changed_content
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
 from ntil.nonfinite import finite
+from ntil.runs import processes
 from ntil.runs.provenance import attempts, changed_since, provenance
 from ntil.runs.stored import read_stored_config, refuse_links_out
 
@@ -51,32 +52,35 @@ class Run:
 
     @classmethod
     def open(cls, cfg: DictConfig, overrides: list[str] | None = None) -> "Run":
-        """The run that `cfg` names (paths.outputs / experiment_name / name), locked by this process.
+        """The run that `cfg` names (paths.outputs / experiment_name / name), locked by the command's first process.
 
-        Raises UserError where the folder belongs to another configuration or another process.
+        All of the command's processes call it, and the first one alone what changes the folder afterwards. UserError where the
+        folder belongs to another configuration or another command.
         """
         for key in ("experiment_name", "name"):
             check_folder_name(key, str(cfg[key]))
         run = cls(Path(str(cfg.paths.outputs)) / str(cfg.experiment_name) / str(cfg.name))
-        with writing(run.folder):
-            run.folder.mkdir(parents=True, exist_ok=True)
-        refuse_links_out(run.folder)
+        processes.by_first(lambda: run._begin(OmegaConf.to_container(cfg, resolve=True), overrides or []))
+        return run
+
+    def _begin(self, config: Any, overrides: list[str]) -> None:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links_out(self.folder)
         try:
-            run._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
-                f"{run.folder} is being trained by another process; wait for it, or stop it."
+                f"{self.folder} is being trained by another process; wait for it, or stop it."
             ) from None
         except OSError as error:
-            raise UserError(f"cannot write {run.folder}: {error.strerror or error}.") from None
-        config = OmegaConf.to_container(cfg, resolve=True)
-        if run.has_results:
-            run._refuse_unknown()
-            run._refuse_changes(config)
+            raise UserError(f"cannot write {self.folder}: {error.strerror or error}.") from None
+        if self.has_results:
+            self._refuse_unknown()
+            self._refuse_changes(config)
         else:  # nothing trained yet, so nothing is lost by starting over with these settings
-            write_text(run.folder / "overrides.yaml", OmegaConf.to_yaml(overrides or []))
-            write_text(run.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
-        return run
+            write_text(self.folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
+            write_text(self.config_path, OmegaConf.to_yaml(OmegaConf.create(config)))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
@@ -128,12 +132,17 @@ class Run:
     def record_provenance(self, cfg: DictConfig, data: Mapping[str, Any], parameters: int) -> None:
         """Write provenance.json; `data` describes the data set (folder, hash of its records, counts).
 
-        A run that is resumed must have the records that it began with (UserError); where its code, packages, threads or
-        device are others than at the start before, that is said.
+        A run that is resumed must have the records that it began with, and while it is trained as many processes (UserError);
+        where its code, packages, threads or device are others than at the start before, that is said.
         """
         self.refuse_other_data(data)
         earlier = self._provenance() if self.has_results else {}
-        now = provenance(seed=cfg.seed, data=dict(data), parameters=parameters, earlier=attempts(earlier))
+        batch = cfg.trainer.batch_size * cfg.trainer.accumulation_steps
+        if earlier and not (self.folder / "model").exists():
+            check_same_processes(self.folder, earlier.get("processes", 1), batch)
+        now = provenance(
+            seed=cfg.seed, data=dict(data), parameters=parameters, batch=batch, earlier=attempts(earlier)
+        )
         if changes := changed_since(earlier, now):
             print(
                 f"{self.folder} goes on with what it was not begun with, so digits may differ from those of a run in one go:\n"
@@ -263,6 +272,17 @@ def check_same_data(folder: Path, begun_with: Any, now: Mapping[str, Any]) -> No
         )
 
 
+def check_same_processes(folder: Path, begun_by: Any, batch: int) -> None:
+    """UserError where other processes train than began the run. batch: examples of a process in each step."""
+    now = processes.count()
+    if begun_by != now:
+        raise UserError(
+            f"{folder} was begun by {begun_by} processes of {batch} examples, and this is a command of {now}: a step would have "
+            f"{now * batch} examples, and other ones. Start it with torchrun --nproc-per-node as it was begun, or give this run a "
+            "name of its own (name=…)."
+        )
+
+
 def check_folder_name(key: str, name: str) -> None:
     """Refuse what is no name of a folder that `experiments.collect` would find. key: the setting that gives it."""
     said = f"{key}={name!r}"
@@ -288,8 +308,8 @@ def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, A
 
 
 def available_threads(jobs: int = 1) -> int:
-    """Threads for one of `jobs` runs side by side: OMP_NUM_THREADS where it is set, else the cores divided."""
+    """Threads for one process of one of `jobs` runs side by side: OMP_NUM_THREADS where it is set, else the cores divided."""
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return int(os.environ["OMP_NUM_THREADS"])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, jobs))
+    return max(1, cores // max(1, jobs * processes.count()))

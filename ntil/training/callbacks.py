@@ -11,6 +11,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ntil.checksums import seal
 from ntil.io import read_json, read_jsonl, write_json, write_jsonl, write_text, writing
 from ntil.nonfinite import finite_or_named
+from ntil.runs.processes import wait_for_all
 from ntil.training.resume import WHOLE
 
 TIMING = "timing.json"  # of the run, and in each checkpoint as it was then
@@ -49,11 +50,12 @@ class JsonLinesLog(TrainerCallback):
 
 
 class CheckpointMarker(TrainerCallback):
-    """Marks a checkpoint as whole once all its files are on the disk, with their sums."""
+    """Marks a checkpoint as whole once all its files are on the disk, those of every process, with their sums."""
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        wait_for_all()
         if state.is_world_process_zero:
             seal(_checkpoint(args, state), WHOLE)
 

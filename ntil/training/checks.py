@@ -27,6 +27,7 @@ from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
 from ntil.evaluation.truth import true_answers
 from ntil.models import Adapter, Subject
+from ntil.runs import processes
 from ntil.settings import load_settings
 from ntil.training.settings import TrainerSettings
 
@@ -79,10 +80,11 @@ def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
 
 
 def check_batch_size(trainer: TrainerSettings, count: int, data: Path) -> None:
-    """UserError where `count` training examples make no batch."""
-    if count < trainer.batch_size:
+    """UserError where `count` training examples make no batch for each process."""
+    if count < trainer.batch_size * processes.count():
+        several = f" × {processes.count()} processes" if processes.count() > 1 else ""
         raise UserError(
-            f"trainer.batch_size={trainer.batch_size} exceeds the {count} training examples of {data}."
+            f"trainer.batch_size={trainer.batch_size}{several} exceeds the {count} training examples of {data}."
         )
 
 

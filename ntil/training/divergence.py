@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ntil.errors import UserError
 from ntil.io import read_jsonl
+from ntil.runs.processes import count, gathered
 from ntil.training.callbacks import JsonLinesLog, whole_lines
 from ntil.training.resume import marked_checkpoints
 
@@ -23,7 +26,7 @@ class DivergenceError(UserError):
 
 
 class DivergenceWatch(TrainerCallback):
-    """Before each optimiser step: are the step's loss and the norm of its gradient finite?
+    """Before each optimiser step: are the step's loss and the norm of its gradient finite, in all processes?
 
     That is one value read from the device in each optimiser step; the norm is the one that the Trainer clips by.
     action: "stop" raises DivergenceError; "skip" leaves the step out (no gradient, so no change of weights or of the optimiser's
@@ -58,6 +61,8 @@ class DivergenceWatch(TrainerCallback):
         seen, self._seen = self._seen, []
         self._last = seen
         loss = torch.stack([loss for _, loss in seen]).sum()
+        if count() > 1:  # all take the same way
+            dist.all_reduce(loss := loss / count())
         norm = torch.as_tensor(0.0 if self.scaled else self.norm, device=loss.device)
         if bool(torch.isfinite(loss + norm)):
             self._in_a_row = 0
@@ -81,10 +86,11 @@ class DivergenceWatch(TrainerCallback):
         model: Any = None,
         **kwargs: Any,
     ) -> None:
-        if bad := not_finite(model):
+        if bad := next(filter(None, gathered(not_finite(model))), ""):
+            records = self._records()
             raise DivergenceError(
                 f"training diverged: after step {state.global_step} the weights {bad} are not finite. "
-                f"Records of its batch: {_shown(self._records())}. {self._advice()}"
+                f"Records of its batch: {_shown(records)}. {self._advice()}"
             )
 
     on_train_end = on_save
@@ -97,7 +103,9 @@ class DivergenceWatch(TrainerCallback):
         )
 
     def _records(self) -> list[str]:
-        return [self.ids[int(row)] for rows, _ in self._last for row in rows]
+        """Of the step, in all processes."""
+        own = [self.ids[int(row)] for rows, _ in self._last for row in rows]
+        return [record for part in gathered(own) for record in part]
 
     def _advice(self) -> str:
         good = max(marked_checkpoints(self.checkpoints), default=None)
@@ -133,10 +141,15 @@ def not_finite(model: Any) -> str:
     Reads one value from the device.
     """
     every = (*model.named_parameters(), *model.named_buffers())
-    named = [(name, weights) for name, weights in every if weights.is_floating_point()]
+    named = [(name, _own_part(weights)) for name, weights in every if weights.is_floating_point()]
     if not named or bool(torch.stack([weights.isfinite().all() for _, weights in named]).all()):
         return ""
     return next(name for name, weights in named if not bool(weights.isfinite().all()))
+
+
+def _own_part(weights: Tensor) -> Tensor:
+    """This process's shard of weights that are sharded."""
+    return weights.to_local() if isinstance(weights, DTensor) else weights
 
 
 def count_skipped(log: Path) -> int:

@@ -1,12 +1,12 @@
 """Train a model on a task's data with a loss, resuming where the run was broken off."""
 
-import os
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
-from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback, set_seed
 
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
@@ -18,6 +18,7 @@ from ntil.io import write_json, write_jsonl
 from ntil.losses import CrossEntropy, WithCrossEntropy
 from ntil.models import Subject, check_model
 from ntil.runs import Run
+from ntil.runs.processes import by_first, count, is_first, rank
 from ntil.settings import load_settings
 from ntil.training.callbacks import TIMING, CheckpointMarker, JsonLinesLog, Stopwatch
 from ntil.training.checks import check_batch_size
@@ -51,6 +52,14 @@ def check_settings(cfg: DictConfig) -> None:
         raise UserError(f"seed must be a whole number from 0 to 2³²−1, not {cfg.seed!r}.")
 
 
+class Start(NamedTuple):
+    """What a run goes on from."""
+
+    trained: bool  # model/ is there
+    checkpoint: Path | None  # the last whole one
+    step: int  # that it has behind it
+
+
 def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig, run: Run) -> None:
     """Train the subject's model in place and save it to the run's model/; where that is there, and undamaged, only load it.
 
@@ -58,28 +67,34 @@ def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig
     """
     settings = load_settings(TrainerSettings, cfg.trainer, "trainer")
     saved = run.folder / MODEL
+    start = by_first(lambda: _start(run, settings))
+    if start.trained:
+        load_weights(subject.model, saved)
+    else:
+        if start.step < settings.max_steps:
+            _train(subject, loss, cfg, run, settings, start)
+        elif start.checkpoint:  # stopped between the last step and here
+            load_weights(subject.model, start.checkpoint)
+        by_first(lambda: save_model(subject.model, subject.adapter, saved))
+    to_device(subject.model)
+
+
+def _start(run: Run, settings: TrainerSettings) -> Start:
+    """Where the run stands, its folder ready for what comes next."""
     checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
     if checkpoint:
         check_checkpoint(checkpoint)
         check_logs(run.folder)
     clear_damaged_model(run, checkpoint)
-    if saved.exists():
-        run.record_resumption(settings.max_steps)
-        load_weights(subject.model, saved)
-    else:
-        reached = step_of(checkpoint) if checkpoint else 0
-        run.record_resumption(reached)
-        if int(os.environ.get("RANK", "0")) == 0:
-            remove_later(run.folder / CHECKPOINTS, reached)
-        if reached < settings.max_steps:
-            _train(subject, loss, cfg, run, settings, checkpoint)
-        elif checkpoint:  # stopped between the last step and here
-            load_weights(subject.model, checkpoint)
-        else:  # no step is wanted: the files that training would have written
+    trained = (run.folder / MODEL).exists()
+    step = step_of(checkpoint) if checkpoint else 0
+    run.record_resumption(settings.max_steps if trained else step)
+    if not trained:
+        remove_later(run.folder / CHECKPOINTS, step)
+        if not settings.max_steps:  # the files that training would have written
             write_jsonl(run.folder / "train.jsonl", [])
             write_json(run.folder / TIMING, {"train_seconds": 0.0, "steps": 0})
-        save_model(subject.model, subject.adapter, saved)
-    to_device(subject.model)
+    return Start(trained, checkpoint, step)
 
 
 def _train(
@@ -88,12 +103,12 @@ def _train(
     cfg: DictConfig,
     run: Run,
     settings: TrainerSettings,
-    checkpoint: Path | None,
+    start: Start,
 ) -> None:
-    """The steps that are left after `checkpoint`."""
+    """The steps that are left."""
     train = _training_set(subject, settings, run)
     progress = TrainingProgress(subject.task.headline)
-    watch, callbacks = _callbacks(train, settings, run, progress, step_of(checkpoint) if checkpoint else 0)
+    watch, callbacks = _callbacks(train, settings, run, progress, start.step)
     validation = read_examples(subject.data, "val", settings.eval_examples) if settings.eval_steps else []
     evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     trainer = NumberTrainer(
@@ -102,7 +117,7 @@ def _train(
             run.folder / CHECKPOINTS,
             cfg.seed,
             cpu=not torch.cuda.is_available(),
-            wandb=start_wandb(cfg, run),
+            wandb=is_first() and start_wandb(cfg, run),
             name=cfg.name,
         ),
         train_dataset=train,
@@ -115,15 +130,26 @@ def _train(
     )
     for shown_twice in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_twice)
+    if rank():  # noise and dropout of its own; a checkpoint brings each process's back
+        set_seed(cfg.seed + rank())
     try:
         with writing_checkpoints(run.folder / CHECKPOINTS):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.train(resume_from_checkpoint=str(start.checkpoint) if start.checkpoint else None)
     finally:
         progress.stop()
+    _refuse_fewer_steps(trainer.state.global_step, settings, train)
     # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
     trainer.accelerator.unwrap_model(subject.model, keep_fp32_wrapper=False)
-    if settings.one_batch:
+    if settings.one_batch and is_first():
         print(overfitting_report(run.folder / "train.jsonl"))
+
+
+def _refuse_fewer_steps(made: int, settings: TrainerSettings, train: EncodedDataset) -> None:
+    if made < settings.max_steps:
+        raise UserError(
+            f"training ended after {made} of {settings.max_steps} steps: {len(train)} examples make no more batches of "
+            f"{settings.batch_size} for each of {count()} processes. The run is not complete."
+        )
 
 
 def _training_set(subject: Subject, settings: TrainerSettings, run: Run) -> EncodedDataset:
@@ -147,7 +173,7 @@ def _callbacks(
     log = JsonLinesLog(run.folder / "train.jsonl")
     if settings.on_divergence == "stop" and (said := how_it_diverged(log.path, reached)):
         print(f"{run.folder}: {said}")
-    log.rewind(reached)
+    by_first(lambda: log.rewind(reached))
     watch = DivergenceWatch(
         [example.id for example in train.examples],
         log,

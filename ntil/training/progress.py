@@ -28,9 +28,10 @@ class TrainingProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._start, self._first_step = time.perf_counter(), state.global_step
+        self._console.quiet = not state.is_world_process_zero
         if state.global_step:
             self._console.print(f"resuming at step {state.global_step}")
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.quiet:
             self._bar = Progress(
                 TextColumn("training"),
                 BarColumn(),

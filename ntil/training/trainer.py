@@ -32,8 +32,13 @@ class NumberTrainer(NumberLossMixin, Trainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.validate, self.watch = validate, watch
-        self._sums: dict[str, Tensor] = {}
-        self._batches = 0
+        self._sums: dict[str, Tensor] = {}  # of the loss's parts since the last log line, in this process
+        self._steps = 0  # since the last log line
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The micro-batches of a step, of which the loop asks once for each step."""
+        self._steps += 1
+        return super().get_batch_samples(*args, **kwargs)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
         """The micro-batch's loss; what is not finite counts as 0 in the logged mean, which leaves such steps out."""
@@ -52,7 +57,6 @@ class NumberTrainer(NumberLossMixin, Trainer):
 
     def on_parts(self, parts: LossParts) -> None:
         """Sums up the parts for the next log line."""
-        self._batches += 1
         for name, term in parts.terms.items():
             value = term.detach()
             if self.watch is not None and self.watch.action == "skip":
@@ -60,11 +64,13 @@ class NumberTrainer(NumberLossMixin, Trainer):
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the means of the loss's parts since the last log, each under its own name."""
-        if "loss" in logs and self._batches:
-            logs |= {name: float(total) / self._batches for name, total in self._sums.items()}
+        """Adds the means over the steps since the last log of the loss's parts, each under its own name."""
+        if "loss" in logs and self._sums:
+            totals = torch.stack(list(self._sums.values()))
+            totals = self.accelerator.gather(totals[None]).sum(0) if self.args.world_size > 1 else totals
+            logs |= {name: float(total) / self._steps for name, total in zip(self._sums, totals, strict=True)}
             logs = self._without_skipped(logs)
-            self._sums, self._batches = {}, 0
+            self._sums, self._steps = {}, 0
         super().log(logs, start_time)
 
     def _without_skipped(self, logs: dict[str, float]) -> dict[str, float]:
@@ -72,8 +78,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
         if self.watch is None or not self.watch.skipped_since_log:
             return logs
         skipped, self.watch.skipped_since_log = self.watch.skipped_since_log, 0
-        steps = self._batches / self.args.gradient_accumulation_steps
-        share = steps / (steps - skipped) if steps > skipped else float("nan")
+        share = self._steps / (self._steps - skipped) if self._steps > skipped else float("nan")
         means = ("loss", *self._sums)
         return {name: value * share if name in means else value for name, value in logs.items()}
 

@@ -1,6 +1,5 @@
 """A trained model's weights: written whole and summed, read again, made again where they are damaged."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from ntil.io import OF_WRITING, atomic_folder, writing
 from ntil.models import Adapter
 from ntil.models.folder import check_model_folder
 from ntil.runs import Run
+from ntil.runs.processes import local_rank
 from ntil.training.states import going_on_from
 
 MODEL = "model"
@@ -81,4 +81,4 @@ def load_weights(model: PreTrainedModel, folder: Path) -> None:
 def to_device(model: PreTrainedModel) -> None:
     """Where the Trainer would have put it: on this process's GPU, if there is one."""
     if torch.cuda.is_available() and not getattr(model, "is_quantized", False):
-        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
+        model.to(torch.device("cuda", local_rank()))
