@@ -30,8 +30,8 @@ from ntil.training import check_before_training, check_settings, count_skipped, 
 
 @command("train")
 def main(cfg: DictConfig) -> None:
-    check_settings(cfg)
     prepare_process(cfg.trainer.threads)
+    check_settings(cfg)
     if cfg.trainer.dry_run:
         dry_run(cfg)
         return
@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     print(f"run {run.folder}")
     subject, loss = build(cfg)
     by_first(lambda: begin(run, subject, cfg))
-    fit(subject, loss, cfg, run)
+    subject = fit(subject, loss, cfg, run)
     metrics = evaluate(subject, cfg.evaluation, run.folder)
     by_first(lambda: end(run, metrics, cfg))
 

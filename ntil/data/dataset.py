@@ -25,6 +25,10 @@ class Encoder(Protocol):
 
     pad_token_id: int
 
+    def question_ids(self, prompt: str) -> list[int]: ...
+
+    def answer_ids(self, answer: str) -> list[int]: ...
+
     def encode(self, prompt: str, image: Image.Image | None, answer: str | None) -> dict[str, Tensor]: ...
 
 
@@ -67,6 +71,12 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def text_length(self, index: int) -> int:
+        """Tokens of the example's question and answer, without a picture's."""
+        example = self.examples[index]
+        question = self.encoder.question_ids(self.task.prompt(example))
+        return len(question) + len(self.encoder.answer_ids(self.task.answer(example)))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if self._cache is not None and index in self._cache:

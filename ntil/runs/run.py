@@ -34,8 +34,18 @@ ROOT_CONF = CONF
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
-FREE_SETTINGS = ("trainer.keep_when_complete",)
-NEWER = {"trainer.on_divergence": "stop"}  # settings that runs of earlier versions lack, and what they did
+FREE_SETTINGS = ("trainer.keep_when_complete", "trainer.persistent_workers", "trainer.find_unused_parameters")
+# Settings that runs of earlier versions lack, and what they did.
+NEWER = {
+    "trainer.on_divergence": "stop",
+    "trainer.optimizer": "adamw_torch_fused",
+    "trainer.group_by_length": False,
+    "trainer.sharding": "none",
+    "trainer.tf32": False,
+    "trainer.torch_compile": False,
+    "trainer.deterministic": False,
+    "trainer.liger": False,
+}
 EVALUATION = "evaluation"  # what may change without training again
 RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")
 LONGEST_NAME = (

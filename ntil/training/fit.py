@@ -1,12 +1,13 @@
 """Train a model on a task's data with a loss, resuming where the run was broken off."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from omegaconf import DictConfig
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback, set_seed
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ntil.data.dataset import EncodedDataset, collate
 from ntil.data.example import read_examples
@@ -16,7 +17,7 @@ from ntil.evaluation.evaluate import score_examples
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.io import write_json, write_jsonl
 from ntil.losses import CrossEntropy, WithCrossEntropy
-from ntil.models import Subject, check_model
+from ntil.models import Subject, check_model, load_model
 from ntil.runs import Run
 from ntil.runs.processes import by_first, count, is_first, rank
 from ntil.settings import load_settings
@@ -26,7 +27,15 @@ from ntil.training.divergence import DivergenceWatch, how_it_diverged
 from ntil.training.one_batch import overfitting_report
 from ntil.training.progress import TrainingProgress
 from ntil.training.resume import last_whole_checkpoint, remove_later, step_of
+from ntil.training.sampling import LengthGrouped
 from ntil.training.settings import TrainerSettings
+from ntil.training.sharding import (
+    check_engine,
+    check_sharding,
+    engine_arguments,
+    forget_engine,
+    may_lack_gradients,
+)
 from ntil.training.states import check_checkpoint, check_logs
 from ntil.training.tracking import check_logger, start_wandb
 from ntil.training.trainer import NumberTrainer
@@ -44,7 +53,7 @@ CHECKPOINTS = "checkpoints"
 
 def check_settings(cfg: DictConfig) -> None:
     """Refuse a configuration that cannot work before anything is built or written."""
-    load_settings(TrainerSettings, cfg.trainer, "trainer")
+    check_sharding(load_settings(TrainerSettings, cfg.trainer, "trainer"))
     load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     check_model(cfg.model)
     check_logger(cfg.logger)
@@ -60,8 +69,11 @@ class Start(NamedTuple):
     step: int  # that it has behind it
 
 
-def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig, run: Run) -> None:
-    """Train the subject's model in place and save it to the run's model/; where that is there, and undamaged, only load it.
+def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig, run: Run) -> Subject:
+    """Train the subject's model and save it to the run's model/; where that is there, and undamaged, only load it.
+
+    Returns the subject with the trained model, whole in each process: the same one, trained in place, or where it was divided
+    among the processes another.
 
     cfg: the whole configuration; `cfg.trainer`, `cfg.evaluation`, `cfg.seed` and `cfg.logger` are used.
     """
@@ -73,10 +85,21 @@ def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig
     else:
         if start.step < settings.max_steps:
             _train(subject, loss, cfg, run, settings, start)
+            if settings.sharding != "none":
+                subject = _whole(subject, cfg, run.folder / CHECKPOINTS, settings.max_steps)
         elif start.checkpoint:  # stopped between the last step and here
             load_weights(subject.model, start.checkpoint)
         by_first(lambda: save_model(subject.model, subject.adapter, saved))
     to_device(subject.model)
+    return subject
+
+
+def _whole(subject: Subject, cfg: DictConfig, checkpoints: Path, step: int) -> Subject:
+    """With a model of its own in each process, whose weights the checkpoint of the last step has gathered."""
+    forget_engine()
+    model, _ = load_model(cfg.model)
+    load_weights(model, checkpoints / f"{PREFIX_CHECKPOINT_DIR}-{step}")
+    return replace(subject, model=model)
 
 
 def _start(run: Run, settings: TrainerSettings) -> Start:
@@ -107,6 +130,9 @@ def _train(
 ) -> None:
     """The steps that are left."""
     train = _training_set(subject, settings, run)
+    if settings.find_unused_parameters is None:
+        unused = may_lack_gradients(subject, pictures=train.examples[0].image is not None)
+        settings = replace(settings, find_unused_parameters=unused)
     progress = TrainingProgress(subject.task.headline)
     watch, callbacks = _callbacks(train, settings, run, progress, start.step)
     validation = read_examples(subject.data, "val", settings.eval_examples) if settings.eval_steps else []
@@ -116,9 +142,9 @@ def _train(
         args=settings.training_arguments(
             run.folder / CHECKPOINTS,
             cfg.seed,
-            cpu=not torch.cuda.is_available(),
             wandb=is_first() and start_wandb(cfg, run),
             name=cfg.name,
+            **engine_arguments(settings),
         ),
         train_dataset=train,
         eval_dataset=validation or None,
@@ -127,7 +153,9 @@ def _train(
         number_loss=loss,
         validate=lambda: score_examples(subject, validation, evaluation).metrics,
         watch=watch,
+        order=_order(train, settings, cfg.seed),
     )
+    check_engine(trainer, settings)
     for shown_twice in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_twice)
     if rank():  # noise and dropout of its own; a checkpoint brings each process's back
@@ -139,7 +167,8 @@ def _train(
         progress.stop()
     _refuse_fewer_steps(trainer.state.global_step, settings, train)
     # Off with the autocast that training put around the forward: the model is evaluated as it will be when loaded.
-    trainer.accelerator.unwrap_model(subject.model, keep_fp32_wrapper=False)
+    if settings.sharding == "none":
+        trainer.accelerator.unwrap_model(subject.model, keep_fp32_wrapper=False)
     if settings.one_batch and is_first():
         print(overfitting_report(run.folder / "train.jsonl"))
 
@@ -164,6 +193,13 @@ def _training_set(subject: Subject, settings: TrainerSettings, run: Run) -> Enco
     )
     check_batch_size(settings, len(train), subject.data)
     return train
+
+
+def _order(train: EncodedDataset, settings: TrainerSettings, seed: int) -> LengthGrouped | None:
+    if not settings.group_by_length:
+        return None
+    batch = settings.batch_size * settings.accumulation_steps * count()
+    return LengthGrouped([train.text_length(i) for i in range(len(train))], batch, seed)
 
 
 def _callbacks(

@@ -16,7 +16,14 @@ from ntil.checksums import damage
 from ntil.errors import UNEXPECTED
 
 WHOLE = "WHOLE"  # the marker, with the sums of the checkpoint's files
-NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state*.pth", "*model*.safetensors")
+# One file of each line; the optimiser's is DeepSpeed's or FSDP's where it is divided.
+NEEDED = (
+    ("trainer_state.json",),
+    ("optimizer.pt", "optimizer.bin", "global_step*/*optim_states.pt"),
+    ("scheduler.pt",),
+    ("rng_state*.pth",),
+    ("*model*.safetensors",),
+)
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
@@ -54,9 +61,9 @@ def step_of(checkpoint: Path) -> int:
 
 def _lacking(checkpoint: Path) -> str:
     """'' or what a checkpoint without sums (written by an earlier version) evidently lacks."""
-    for pattern in NEEDED:
-        if not any(path.stat().st_size for path in checkpoint.glob(pattern)):
-            return f"{pattern} is missing or empty"
+    for patterns in NEEDED:
+        if not any(path.stat().st_size for pattern in patterns for path in checkpoint.glob(pattern)):
+            return f"{patterns[0]} is missing or empty"
     for path in sorted(checkpoint.iterdir()):
         try:
             if path.suffix == ".safetensors":

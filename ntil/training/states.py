@@ -33,6 +33,7 @@ from ntil.training.resume import WHOLE, step_of
 OPTIMIZER, SCHEDULER, STATE = "optimizer.pt", "scheduler.pt", "trainer_state.json"
 KINDS = (".json", ".jinja", ".md", ".safetensors", ".pt", ".pth")  # .pt and .pth are read here first
 NAMES = (WHOLE, "training_args.bin")  # the Trainer writes the second, and nothing reads it
+LEVELS = 256  # of an average in eight bits
 DEEPEST = 20  # levels of what a file of states holds
 # What a schedule has counted; all else in its state is a setting.
 COUNTED = ("last_epoch", "_step_count", "_last_lr", "_is_initial", "_get_lr_called_within_step")
@@ -113,7 +114,8 @@ def check_states(folder: Path, optimizer: Any, scheduler: Any) -> None:
             raise UserError(f"{path}: param_groups holds no settings. {ADVICE}")
         _same_settings(group, setting, ("lr",), path)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    _check_averages(found.get("state"), [weight.shape for weight in weights], path)
+    adam = isinstance(getattr(optimizer, "optimizer", optimizer), torch.optim.AdamW)
+    _check_averages(found.get("state"), [weight.shape for weight in weights], path, whole=adam)
 
     path = folder / SCHEDULER
     found, own = read_plain(path), scheduler.state_dict()
@@ -145,12 +147,19 @@ def _same_settings(
         raise UserError(f"{path} has no {lost[0]}. {ADVICE}")
 
 
-def _check_averages(state: Any, shapes: list[torch.Size], path: Path) -> None:
+def _check_averages(state: Any, shapes: list[torch.Size], path: Path, whole: bool) -> None:
+    """whole: there are only averages of the weights' own shapes; other optimisers factor and quantise them."""
     if not isinstance(state, dict) or not set(state) <= set(range(len(shapes))):
         raise UserError(f"{path} has averages of other weights than this run's. {ADVICE}")
     for index, averages in state.items():
         for value in averages.values() if isinstance(averages, dict) else (averages,):
-            if not isinstance(value, torch.Tensor) or value.shape not in (shapes[index], torch.Size([])):
+            if whole:
+                fits = isinstance(value, torch.Tensor) and value.shape in (shapes[index], torch.Size([]))
+            elif isinstance(value, torch.Tensor):
+                fits = value.numel() <= max(shapes[index].numel(), LEVELS)
+            else:
+                fits = isinstance(value, int | float | str | None)
+            if not fits:
                 raise UserError(f"{path} has averages of another shape than this run's weights. {ADVICE}")
 
 

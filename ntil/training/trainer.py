@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 from transformers import Trainer, TrainerControl
 
 from ntil.data.dataset import ROW
@@ -20,6 +21,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
 
     Only the last `logits_to_keep` positions of each (left-padded) row go through the vocabulary projection.
     validate: a function of no arguments that returns metrics by name; called in place of a loss on an eval set.
+    order: in which the records of an epoch are trained on; None: randomly.
     watch: told each micro-batch's rows and loss, and the step's norm of the gradient; one of the callbacks.
     """
 
@@ -28,12 +30,16 @@ class NumberTrainer(NumberLossMixin, Trainer):
         *args: Any,
         validate: Callable[[], dict[str, Any]],
         watch: DivergenceWatch | None = None,
+        order: Sampler[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.validate, self.watch = validate, watch
+        self.validate, self.watch, self.order = validate, watch, order
         self._sums: dict[str, Tensor] = {}  # of the loss's parts since the last log line, in this process
         self._steps = 0  # since the last log line
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return self.order if self.order is not None else super()._get_train_sampler(*args, **kwargs)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """The micro-batches of a step, of which the loop asks once for each step."""

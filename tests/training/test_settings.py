@@ -71,7 +71,7 @@ def test_bad_values_are_refused_by_name(key: str, value: Any) -> None:
 
 def test_training_arguments_get_what_was_asked(tmp_path: Path) -> None:
     settings = load(changed(max_steps=50, warmup_share=0.1, precision="bf16", eval_steps=0))
-    arguments = settings.training_arguments(tmp_path, seed=7, cpu=True, wandb=False, name="x")
+    arguments = settings.training_arguments(tmp_path, seed=7, wandb=False, name="x")
     assert (arguments.seed, arguments.data_seed, arguments.max_steps, arguments.warmup_steps) == (7, 7, 50, 5)
     assert arguments.bf16
     assert not arguments.fp16
