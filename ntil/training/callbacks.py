@@ -57,6 +57,8 @@ class CheckpointMarker(TrainerCallback):
     ) -> None:
         wait_for_all()
         if state.is_world_process_zero:
+            for code in _checkpoint(args, state).glob("*.py"):  # DeepSpeed's converters
+                code.unlink()
             seal(_checkpoint(args, state), WHOLE)
 
 

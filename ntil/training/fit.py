@@ -106,7 +106,7 @@ def _start(run: Run, settings: TrainerSettings) -> Start:
     """Where the run stands, its folder ready for what comes next."""
     checkpoint = last_whole_checkpoint(run.folder / CHECKPOINTS)
     if checkpoint:
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, settings.sharding)
         check_logs(run.folder)
     clear_damaged_model(run, checkpoint)
     trained = (run.folder / MODEL).exists()

@@ -16,6 +16,8 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,23 @@ from transformers import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
 from ntil.errors import UNEXPECTED, UserError
-from ntil.io import PART, read_json, reading
+from ntil.io import PART, read_json, read_text, reading
 from ntil.models.folder import INDEX, weight_shapes
 from ntil.training.resume import WHOLE, step_of
 
 OPTIMIZER, SCHEDULER, STATE = "optimizer.pt", "scheduler.pt", "trainer_state.json"
+FSDP_OPTIMIZER, FSDP_WEIGHTS = "optimizer.bin", "pytorch_model_fsdp.bin"
+LATEST = "latest"  # in which DeepSpeed names the folder of its states
 KINDS = (".json", ".jinja", ".md", ".safetensors", ".pt", ".pth")  # .pt and .pth are read here first
 NAMES = (WHOLE, "training_args.bin")  # the Trainer writes the second, and nothing reads it
 LEVELS = 256  # of an average in eight bits
+# What DeepSpeed's files hold beside tensors and plain values. It reads them without a restriction, so they are read here first.
+OF_DEEPSPEED = (
+    ("deepspeed.runtime.fp16.loss_scaler", "LossScaler"),
+    ("deepspeed.runtime.fp16.loss_scaler", "DynamicLossScaler"),
+    ("deepspeed.runtime.zero.config", "ZeroStageEnum"),
+    ("deepspeed.utils.tensor_fragment", "fragment_address"),
+)
 DEEPEST = 20  # levels of what a file of states holds
 # What a schedule has counted; all else in its state is a setting.
 COUNTED = ("last_epoch", "_step_count", "_last_lr", "_is_initial", "_get_lr_called_within_step")
@@ -41,16 +52,26 @@ ADVICE = "If you know who made it, delete this checkpoint, and the run goes on f
 _CALLED = re.compile(r"GLOBAL ([\w.]+)")
 
 
-def check_checkpoint(folder: Path) -> None:
-    """UserError where a checkpoint holds what no training of this project writes; names the file."""
+def check_checkpoint(folder: Path, sharding: str = "none") -> None:
+    """UserError where a checkpoint holds what no training of this project writes; names the file.
+
+    sharding: the training's, which decides about the states that its engine writes.
+    """
+    divided = f"global_step{step_of(folder)}" if sharding.startswith("zero") else None
+    states = (FSDP_OPTIMIZER, FSDP_WEIGHTS) if sharding == "fsdp" else ()
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            raise UserError(f"{path} is a folder, and a checkpoint has none. {ADVICE}")
-        if path.suffix not in (*KINDS, PART) and path.name not in NAMES:
+        if path.is_dir() and path.name == divided:
+            _check_divided(path)
+        elif path.is_dir():
+            raise UserError(f"{path} is a folder, and such a checkpoint has none. {ADVICE}")
+        elif divided and path.name == LATEST:
+            if read_text(path).strip() != divided:
+                raise UserError(f"{path} does not name {divided}. {ADVICE}")
+        elif path.suffix not in (*KINDS, PART) and path.name not in (*NAMES, *states):
             raise UserError(
                 f"{path} is of no kind that a checkpoint has; weights are safetensors alone. {ADVICE}"
             )
-        if path.suffix in (".pt", ".pth"):
+        elif path.suffix in (".pt", ".pth") or path.name in states:
             read_plain(path)
     if (folder / INDEX).exists():
         with going_on_from(folder):
@@ -58,17 +79,31 @@ def check_checkpoint(folder: Path) -> None:
     _check_trainer_state(folder / STATE, step_of(folder))
 
 
-def read_plain(path: Path) -> Any:
-    """What torch.save wrote, mapped from the file: tensors and plain values. UserError where it holds anything else."""
+def _check_divided(folder: Path) -> None:
+    """The states of each process, as DeepSpeed writes them."""
+    known = tuple(
+        getattr(import_module(module), name) for module, name in OF_DEEPSPEED if find_spec("deepspeed")
+    )
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() or path.suffix != ".pt":
+            raise UserError(f"{path} is no file of states. {ADVICE}")
+        read_plain(path, known)
+
+
+def read_plain(path: Path, known: tuple[type, ...] = ()) -> Any:
+    """What torch.save wrote, mapped from the file: tensors and plain values, and objects of the classes `known`.
+
+    UserError where it holds anything else.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise UserError(f"{path} is compressed, as training writes no file. {ADVICE}")
-        with safe_globals():
+        with safe_globals(), torch.serialization.safe_globals([*known]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        _refuse_others(content, path, set())
+        _refuse_others(content, path, set(), known)
     except pickle.UnpicklingError as error:
         called = _CALLED.search(str(error))
         what = f"would call {called[1]}" if called else "holds more than tensors and numbers"
@@ -78,7 +113,9 @@ def read_plain(path: Path) -> Any:
     return content
 
 
-def _refuse_others(value: Any, path: Path, seen: set[int], depth: int = 0) -> None:
+def _refuse_others(
+    value: Any, path: Path, seen: set[int], known: tuple[type, ...] = (), depth: int = 0
+) -> None:
     """Only tensors, no larger than what is stored of them, and plain values."""
     if depth > DEEPEST:
         raise UserError(f"{path} is nested more than {DEEPEST} levels deep. {ADVICE}")
@@ -94,17 +131,27 @@ def _refuse_others(value: Any, path: Path, seen: set[int], depth: int = 0) -> No
     elif isinstance(value, dict | list | tuple):
         seen.add(id(value))
         for child in (*value, *value.values()) if isinstance(value, dict) else value:
-            _refuse_others(child, path, seen, depth + 1)
-    elif not isinstance(value, str | bytes | int | float | bool | np.ndarray | None):
+            _refuse_others(child, path, seen, known, depth + 1)
+    elif not isinstance(value, (str, bytes, int, float, bool, np.ndarray, type(None), *known)):
         raise UserError(f"{path} holds a {type(value).__name__}, which is no plain value. {ADVICE}")
 
 
-def check_states(folder: Path, optimizer: Any, scheduler: Any) -> None:
+def check_states(folder: Path, model: Any, optimizer: Any, scheduler: Any) -> None:
     """UserError where the optimiser or schedule in `folder` is set otherwise than this run's, or of other weights.
 
-    Loading would take the settings over from the file.
+    Loading would take the settings over from the file. DeepSpeed's optimiser has been read by then.
     """
-    path = folder / OPTIMIZER
+    if (folder / OPTIMIZER).exists():
+        shapes = [weight.shape for group in optimizer.param_groups for weight in group["params"]]
+        _check_optimizer(folder / OPTIMIZER, optimizer, dict(enumerate(shapes)))
+    elif (folder / FSDP_OPTIMIZER).exists():
+        named = {name: weight.shape for name, weight in model.named_parameters() if weight.requires_grad}
+        _check_optimizer(folder / FSDP_OPTIMIZER, optimizer, named)
+    _check_scheduler(folder / SCHEDULER, scheduler, step_of(folder))
+
+
+def _check_optimizer(path: Path, optimizer: Any, shapes: Mapping[Any, torch.Size]) -> None:
+    """shapes: of the trained weights, by what the file calls them."""
     found, own = read_plain(path), optimizer.state_dict()
     groups = found.get("param_groups") if isinstance(found, dict) else None
     if not isinstance(groups, list) or len(groups) != len(own["param_groups"]):
@@ -112,12 +159,13 @@ def check_states(folder: Path, optimizer: Any, scheduler: Any) -> None:
     for group, setting in zip(groups, own["param_groups"], strict=True):
         if not isinstance(group, dict):
             raise UserError(f"{path}: param_groups holds no settings. {ADVICE}")
-        _same_settings(group, setting, ("lr",), path)
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        named = ("params",) if path.name == FSDP_OPTIMIZER else ()  # by name, not by number
+        _same_settings(group, setting, ("lr", *named), path)
     adam = isinstance(getattr(optimizer, "optimizer", optimizer), torch.optim.AdamW)
-    _check_averages(found.get("state"), [weight.shape for weight in weights], path, whole=adam)
+    _check_averages(found.get("state"), shapes, path, whole=adam)
 
-    path = folder / SCHEDULER
+
+def _check_scheduler(path: Path, scheduler: Any, step: int) -> None:
     found, own = read_plain(path), scheduler.state_dict()
     if not isinstance(found, dict):
         raise UserError(f"{path} is no state of a schedule. {ADVICE}")
@@ -127,7 +175,7 @@ def check_states(folder: Path, optimizer: Any, scheduler: Any) -> None:
         key for key in found if not isinstance(key, str) or (key not in own and hasattr(kind, key))
     ]:
         raise UserError(f"{path} would replace the schedule's own {str(strange[0])[:80]!r}. {ADVICE}")
-    if not 0 <= found["last_epoch"] <= step_of(folder):  # fewer where fp16 left steps out
+    if not 0 <= found["last_epoch"] <= step:  # fewer where fp16 left steps out
         raise UserError(f"{path}: last_epoch is {str(found.get('last_epoch'))[:80]}. {ADVICE}")
 
 
@@ -147,9 +195,9 @@ def _same_settings(
         raise UserError(f"{path} has no {lost[0]}. {ADVICE}")
 
 
-def _check_averages(state: Any, shapes: list[torch.Size], path: Path, whole: bool) -> None:
+def _check_averages(state: Any, shapes: Mapping[Any, torch.Size], path: Path, whole: bool) -> None:
     """whole: there are only averages of the weights' own shapes; other optimisers factor and quantise them."""
-    if not isinstance(state, dict) or not set(state) <= set(range(len(shapes))):
+    if not isinstance(state, dict) or not set(state) <= set(shapes):
         raise UserError(f"{path} has averages of other weights than this run's. {ADVICE}")
     for index, averages in state.items():
         for value in averages.values() if isinstance(averages, dict) else (averages,):

@@ -109,7 +109,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
         """Only where their settings are this run's, which loading would replace."""
         if checkpoint is not None:
             with going_on_from(Path(checkpoint)):
-                check_states(Path(checkpoint), self.optimizer, self.lr_scheduler)
+                check_states(Path(checkpoint), self.model, self.optimizer, self.lr_scheduler)
                 super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
