@@ -18,6 +18,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ntil.checkout import ROOT
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
 from ntil.runs import processes
@@ -69,8 +70,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                     main(cfg)
                     processes.leave()
             except UserError as error:
-                if "n_jobs" in HydraConfig.get().launcher:  # another process: let the launcher carry it home
-                    raise
+                if {"n_jobs", "submitit_folder"} & set(HydraConfig.get().launcher):
+                    raise  # another process: the launcher carries it home
                 mistakes.append(str(error))  # the other runs of a sweep go on
                 complain(_of_this_process(error))
 
@@ -82,6 +83,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             mistakes.clear()
             sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that we can explain
+            # Jobs in processes of their own, in whatever folder they start, import this checkout.
+            os.environ["PYTHONPATH"] = os.pathsep.join(
+                filter(None, dict.fromkeys([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]))
+            )
             register_resolvers()
             try:
                 _check_names(sys.argv[1:])
@@ -156,10 +161,10 @@ def prepare_process(threads: int | None) -> None:
     """CPU threads of this process (null: OMP_NUM_THREADS, or the cores divided among the jobs), quiet libraries, its own
     device, and the other processes of the command, of which only the first one speaks.
     """
+    processes.join()
     torch.set_num_threads(threads or available_threads(jobs_side_by_side()))
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    processes.join()
     if not processes.is_first():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for the rest of this process)
 

@@ -1,6 +1,7 @@
 """The processes of one command: torchrun starts one for each device, and a plain start is a world of one.
 
-    torchrun --nproc-per-node 8 train.py …      eight processes, of which the first writes
+    torchrun --nproc-per-node 8 train.py …                          eight processes, of which the first writes
+    python train.py -m … hydra/launcher=slurm hydra.launcher.tasks_per_node=8     the same in a job of SLURM
 
 `join` comes first; it puts each process on its own device. What only one may do (lock, write, build) goes through `by_first`,
 and what each has a part of through `gathered`. All processes must call both in the same order.
@@ -16,8 +17,9 @@ import torch.distributed as dist
 
 from ntil.errors import UserError
 
-# The others wait for the first one's work, such as building a data set; a process that has died is noticed by its launcher.
+# The others wait for the first one's work, such as building a data set; and in a step for each other.
 PATIENCE = datetime.timedelta(hours=12)
+PATIENCE_IN_A_STEP = datetime.timedelta(minutes=30)
 T = TypeVar("T")
 _control: dict[str, Any] = {}  # the group over which objects are passed
 
@@ -43,6 +45,7 @@ def is_first() -> bool:
 
 def join() -> None:
     """Take this process's device, and meet the other processes where there are any. UserError where they can't be met."""
+    _hear_from_submitit()
     if torch.cuda.is_available():
         devices = torch.cuda.device_count()
         if local_rank() >= devices:
@@ -51,6 +54,10 @@ def join() -> None:
                 f"each: torchrun --nproc-per-node {devices} …"
             )
         torch.cuda.set_device(local_rank())
+        if count() == 1 and devices > 1:
+            print(
+                f"{devices} GPUs are visible and this command uses one; torchrun --nproc-per-node {devices} … uses all of them."
+            )
     if count() == 1 or _control:
         return
     if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK") if name not in os.environ]:
@@ -60,7 +67,7 @@ def join() -> None:
         )
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=PATIENCE_IN_A_STEP)
     _control["group"] = dist.new_group(backend="gloo", timeout=PATIENCE)
 
 
@@ -102,6 +109,17 @@ def leave() -> None:
     if _control:
         _control.clear()
         dist.destroy_process_group()
+
+
+def _hear_from_submitit() -> None:
+    """A job of submitit (SLURM, or its local stand-in) may have several tasks; each learns here which it is."""
+    if "SUBMITIT_EXECUTOR" not in os.environ or "RANK" in os.environ:
+        return
+    from submitit import JobEnvironment
+    from submitit.helpers import TorchDistributedEnvironment
+
+    if JobEnvironment().num_tasks > 1:
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
 
 
 def _of_launcher(name: str, alone: int) -> int:

@@ -144,7 +144,7 @@ def _train(
             cfg.seed,
             wandb=is_first() and start_wandb(cfg, run),
             name=cfg.name,
-            **engine_arguments(settings),
+            **engine_arguments(settings, subject.model),
         ),
         train_dataset=train,
         eval_dataset=validation or None,

@@ -9,6 +9,7 @@ What is trained is the same; what a process keeps is less. The model that traini
 """
 
 import gc
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,6 +32,10 @@ ONE_COPY_EACH = (
 
 def check_sharding(settings: TrainerSettings) -> None:
     """UserError where the engine that is asked for cannot be had here; once the processes have met."""
+    if (launched := os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) not in ("no", settings.precision):
+        raise UserError(
+            f"accelerate was configured for {launched}, and trainer.precision={settings.precision}; say the same in both."
+        )
     asked = f"trainer.sharding={settings.sharding}"
     if settings.sharding == "none":
         return
@@ -53,7 +58,7 @@ def check_sharding(settings: TrainerSettings) -> None:
         )
 
 
-def engine_arguments(settings: TrainerSettings) -> dict[str, Any]:
+def engine_arguments(settings: TrainerSettings, model: Any) -> dict[str, Any]:
     """What TrainingArguments take for `settings.sharding`."""
     if settings.sharding == "none":
         return {}
@@ -63,6 +68,7 @@ def engine_arguments(settings: TrainerSettings) -> dict[str, Any]:
             "fsdp_config": {
                 "version": 2,
                 "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+                "transformer_layer_cls_to_wrap": _layers(model),
                 "reshard_after_forward": True,
                 # One file that any number of processes reads.
                 "state_dict_type": "FULL_STATE_DICT",
@@ -86,6 +92,13 @@ def engine_arguments(settings: TrainerSettings) -> dict[str, Any]:
     }
 
 
+def _layers(model: Any) -> list[str]:
+    """The classes of layers that are put together one at a time: those that transformers keeps whole, of which the model has any."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    present = {type(module).__name__ for module in base.modules()}
+    return sorted(present & set(base._no_split_modules or ()))
+
+
 def may_lack_gradients(subject: Subject, pictures: bool) -> bool:
     """Whether a step may leave trained weights without a gradient, which DDP must then be told.
 
@@ -100,15 +113,13 @@ def may_lack_gradients(subject: Subject, pictures: bool) -> bool:
 
 
 def check_engine(trainer: Any, settings: TrainerSettings) -> None:
-    """UserError where the trainer did not take the engine that is asked for."""
+    """UserError where the trainer took another engine than is asked for, such as one that `accelerate config` names."""
     taken = trainer.accelerator.distributed_type
-    wanted = {
-        "fsdp": DistributedType.FSDP,
-        **dict.fromkeys(STAGES, DistributedType.DEEPSPEED),
-    }.get(settings.sharding)
-    if wanted is not None and taken != wanted:
+    divided = {"fsdp": DistributedType.FSDP, **dict.fromkeys(STAGES, DistributedType.DEEPSPEED)}
+    wanted = divided.get(settings.sharding)
+    if taken != wanted if wanted else taken in divided.values():
         raise UserError(
-            f"trainer.sharding={settings.sharding} was not taken: accelerate trains with {taken.value} here."
+            f"trainer.sharding={settings.sharding} was asked for, and accelerate took {taken.value}."
         )
 
 
