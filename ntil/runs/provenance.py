@@ -55,8 +55,10 @@ def provenance(
     """
     now = {**_now(), "processes": processes.count(), "global_batch": processes.count() * batch}
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    trained = (earlier or [now])[0]  # what only scores a trained model may be other processes
     return {
         **now,
+        **{key: trained[key] for key in ("processes", "global_batch") if key in trained},
         "seed": seed,
         "data": data,
         "parameters": parameters,

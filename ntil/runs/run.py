@@ -148,11 +148,9 @@ class Run:
         self.refuse_other_data(data)
         earlier = self._provenance() if self.has_results else {}
         batch = cfg.trainer.batch_size * cfg.trainer.accumulation_steps
-        if earlier and not (self.folder / "model").exists():
-            check_same_processes(self.folder, earlier.get("processes", 1), batch)
-        now = provenance(
-            seed=cfg.seed, data=dict(data), parameters=parameters, batch=batch, earlier=attempts(earlier)
-        )
+        if (made := attempts(earlier)) and not (self.folder / "model").exists():
+            check_same_processes(self.folder, made[0].get("processes", 1), batch)
+        now = provenance(seed=cfg.seed, data=dict(data), parameters=parameters, batch=batch, earlier=made)
         if changes := changed_since(earlier, now):
             print(
                 f"{self.folder} goes on with what it was not begun with, so digits may differ from those of a run in one go:\n"
