@@ -55,7 +55,7 @@ def as_broken_off(uninterrupted: Path, name: str, last: int) -> Path:
         if int(checkpoint.name.rsplit("-", 1)[1]) > last:
             shutil.rmtree(checkpoint)
     config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("name: uninterrupted", f"name: {name}"))
+    config.write_text(config.read_text().replace(f"name: {uninterrupted.name}", f"name: {name}"))
     return folder
 
 
@@ -259,3 +259,23 @@ def test_no_steps_leave_a_run_with_the_weights_as_they_were(workplace: Path, tmp
     same_end(*folders)
     row = read_run(folders[0]).rows[0]
     assert (row["steps"], row["train_seconds"]) == ("0", "0")
+
+
+def test_grouped_lengths_and_another_optimiser_resume(workplace: Path) -> None:
+    """The order of an epoch is the same again, and averages that are factored are read again."""
+    asked = [
+        *STEPS,
+        *in_folder(workplace),
+        "trainer.group_by_length=true",
+        "trainer.optimizer=adafactor",
+        "trainer.max_steps=10",  # into the third epoch
+    ]
+    ran = run("train", *asked, "name=grouped")
+    assert ran.code == 0, ran.err
+    whole = workplace / "outputs" / "runs" / "grouped"
+    broken = as_broken_off(whole, "grouped_again", last=6)
+    ran = run("train", *asked, "name=grouped_again")
+    assert ran.code == 0, ran.err
+    assert "resuming at step 6" in ran.err
+    same_end(whole, broken)
+    same_log(whole, broken)
