@@ -52,7 +52,7 @@ class TrainerSettings:
     # Of DDP: whether it looks for weights that a step leaves without a gradient; null: where there may be any.
     find_unused_parameters: bool | None = None
     group_by_length: bool = False  # batches of similar lengths, with less padding; another order of records
-    persistent_workers: bool = False  # keep the loader's processes from one epoch to the next
+    persistent_workers: bool = True  # keep the loader's processes from one epoch to the next
     tf32: bool = False  # float32 products of GPUs with 10 bits of mantissa: faster, less exact
     torch_compile: bool = False
     deterministic: bool = False  # only kernels that give the same digits every time; slower on a GPU
@@ -67,8 +67,6 @@ class TrainerSettings:
             )
         if self.tf32 and not is_torch_tf32_available():
             raise UserError("trainer.tf32=true needs a GPU that has such products (Ampere or later).")
-        if self.persistent_workers and not self.loader_workers:
-            raise UserError("trainer.persistent_workers=true needs trainer.loader_workers of at least 1.")
 
     def training_arguments(
         self, checkpoints: Path, seed: int, wandb: bool, name: str, **engine: Any
@@ -102,7 +100,7 @@ class TrainerSettings:
             save_total_limit=self.keep_checkpoints,
             dataloader_num_workers=self.loader_workers,
             dataloader_drop_last=True,
-            dataloader_persistent_workers=self.persistent_workers,
+            dataloader_persistent_workers=self.persistent_workers and self.loader_workers > 0,
             dataloader_pin_memory=gpu,
             ddp_find_unused_parameters=self.find_unused_parameters,
             tf32=self.tf32 if gpu else None,
