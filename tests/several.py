@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 
 
 def start(command: str, *arguments: str, posing: bool = False) -> subprocess.Popen[str]:
-    """`torchrun COMMAND.py ARGUMENTS` in this folder, in a group of its own."""
+    """`torchrun COMMAND.py ARGUMENTS` in this folder, in a group of its own. command: of the checkout, or a path."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     if posing:
         environment["PYTHONPATH"] = os.pathsep.join(

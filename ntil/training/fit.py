@@ -182,7 +182,7 @@ def _refuse_fewer_steps(made: int, settings: TrainerSettings, train: EncodedData
 
 
 def _training_set(subject: Subject, settings: TrainerSettings, run: Run) -> EncodedDataset:
-    most = settings.batch_size if settings.one_batch else settings.train_examples
+    most = settings.batch_size * count() if settings.one_batch else settings.train_examples
     train = EncodedDataset(
         read_examples(subject.data, "train", most),
         subject.data,

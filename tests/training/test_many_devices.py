@@ -5,10 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from fixtures import in_folder, run
+from fixtures import REPOSITORY, in_folder, run
 from several import SUMS, children, differences, same_results, start, torchrun, wait_for
 
-from ntil.io import read_json
+from ntil.io import read_json, read_jsonl
+from ntil.training.divergence import SKIPPED
 
 
 def folder(workplace: Path, name: str) -> Path:
@@ -125,3 +126,45 @@ def test_pictures_and_batch_normalisation(workplace: Path) -> None:
     assert apart.loss < 1e-5
     assert apart.parts < 1e-5
     assert apart.norm < 1e-2  # of 9: rounding, which a ReLU at its corner lets through
+
+
+# Cross-entropy that is NaN in process 1 alone, at its third step.
+ONE_SPOILS = """
+import os, runpy, sys
+import ntil.losses
+from ntil.losses import CrossEntropy, LossParts
+
+class Spoilt(CrossEntropy):
+    calls = 0
+    def parts(self, logits, labels):
+        Spoilt.calls += 1
+        ce = super().parts(logits, labels).total
+        if os.environ["RANK"] == "1" and Spoilt.calls == 3:
+            ce = ce * float("nan")
+        return LossParts(ce, {"ce": ce})
+
+ntil.losses.CrossEntropy = Spoilt
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+script = sys.argv.pop(1)
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", ["stop", "skip"])
+def test_one_process_diverges_for_all(workplace: Path, tmp_path: Path, action: str) -> None:
+    (tmp_path / "spoilt.py").write_text(ONE_SPOILS)
+    name = f"diverging-{action}"
+    asked = [word for word in SUMS if not word.startswith("loss")]
+    asked += [*in_folder(workplace), "trainer.batch_size=8", f"name={name}", "loss=ce"]
+    train = str(REPOSITORY / "train.py")
+    ended = torchrun(str(tmp_path / "spoilt"), train, *asked, f"trainer.on_divergence={action}")
+    rows = [row for row in read_jsonl(folder(workplace, name) / "train.jsonl") if SKIPPED in row]
+    assert [(row["step"], len(row[SKIPPED])) for row in rows] == [(3, 16)]  # the records of both
+    if action == "stop":
+        assert ended.code != 0
+        assert ended.said.count("training diverged at step 3") == 1
+        assert not (folder(workplace, name) / "COMPLETE").exists()
+    else:
+        assert ended.code == 0, ended.said
+        assert read_json(folder(workplace, name) / "metrics.json")["skipped_steps"] == 1
