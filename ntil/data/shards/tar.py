@@ -1,0 +1,140 @@
+"""A tar of the WebDataset layout: the members of a record follow each other and have one name up to its first point.
+
+    000000017.json      the record, as a line of records.jsonl has it
+    000000017.png       its picture, where it has one; any other ending
+
+The place of a record is the byte at which its first member's header starts. Members are read where they lie; links, devices
+and names that lead anywhere else are refused, and so is what says to be longer than the file.
+"""
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ntil.data.files import StoredFile, read_at
+from ntil.data.shards.shard import MOST_PICTURE, MOST_RECORD, Shard
+from ntil.errors import UserError
+from ntil.io import json_line
+
+RECORD = "json"  # the ending of a record's member
+_LEADS_OUT = re.compile(r"^/|^[A-Za-z]:|\\|\0|(^|/)\.\.(/|$)")
+BLOCK = 1 << 14  # bytes that are read at a time, so that a record's headers and its text come together
+
+
+class Sample(NamedTuple):
+    """The members of one record: (first byte, bytes) by their ending."""
+
+    place: int
+    key: str
+    members: dict[str, tuple[int, int]]
+
+
+class TarShard(Shard):
+    def scan(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        keys = set()
+        with self._reading(tarfile.TarError):
+            for sample in self._samples(0):
+                if sample.key in keys:
+                    raise self._fault(sample.key, "stands in it twice")
+                keys.add(sample.key)
+                yield sample.place, self._record(sample)
+
+    def record(self, place: int) -> dict[str, Any]:
+        return self._record(self._sample(place))
+
+    def picture(self, place: int) -> bytes | None:
+        for ending, (start, size) in self._sample(place).members.items():
+            if ending != RECORD:
+                return read_at(self.file, start, size)
+        return None
+
+    def _sample(self, place: int) -> Sample:
+        with self._reading(tarfile.TarError):
+            for sample in self._samples(place):
+                return sample
+        raise UserError(f"{self.file.path} has no record at byte {place}; it was changed.")
+
+    def _record(self, sample: Sample) -> dict[str, Any]:
+        if RECORD not in sample.members:
+            raise self._fault(f"{sample.key}.{RECORD}", "is missing")
+        start, size = sample.members[RECORD]
+        record = json_line(read_at(self.file, start, size), f"{self.file.path}, {sample.key}.{RECORD},")
+        if (record.get("image") is None) == (len(sample.members) > 1):
+            has = "has a picture and names none" if len(sample.members) > 1 else "names a picture and has none"
+            raise self._fault(sample.key, has)
+        return record
+
+    def _samples(self, start: int) -> Iterator[Sample]:
+        sample: Sample | None = None
+        for member in self._members(start):
+            folder, slash, name = member.name.rpartition("/")
+            stem, _, ending = name.partition(".")
+            key = folder + slash + stem
+            if sample is not None and key != sample.key:
+                yield sample
+                sample = None
+            if sample is None:
+                sample = Sample(member.offset, key, {})
+            if ending in sample.members:
+                raise self._fault(member.name, "stands in it twice")
+            if ending != RECORD and sample.members.keys() - {RECORD}:
+                raise self._fault(key, f"has more than a .{RECORD} and one picture")
+            most = MOST_RECORD if ending == RECORD else MOST_PICTURE
+            if member.size > most:
+                raise self._fault(member.name, f"has {member.size:,} bytes, of at most {most:,}")
+            sample.members[ending] = member.offset_data, member.size
+        if sample is not None:
+            yield sample
+
+    def _members(self, start: int) -> Iterator[tarfile.TarInfo]:
+        """The files in the archive from a header on, each within it."""
+        window = _Window(self.file)
+        window.seek(start)
+        archive = tarfile.TarFile(fileobj=window)  # type: ignore[arg-type]
+        while (member := archive.next()) is not None:
+            archive.members = []  # it would keep them all
+            if member.isdir():
+                continue
+            if archive.pax_headers:
+                raise self._fault(member.name, "stands under a global header, which is not supported")
+            if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+                raise self._fault(member.name, "is no plain file but a link, a device or the like")
+            if _LEADS_OUT.search(member.name):
+                raise self._fault(member.name, "is a name that leads out of an archive")
+            if member.size < 0 or member.offset_data + member.size > self.file.size:
+                raise self._fault(member.name, f"says it has {member.size:,} bytes, more than are there")
+            yield member
+
+    def _fault(self, member: str, what: str) -> UserError:
+        return UserError(f"{self.file.path}: the member {member[:100]!r} {what}.")
+
+
+class _Window(io.RawIOBase):
+    """A stored file for tarfile, which asks for as many bytes as a header says; it gets those that there are."""
+
+    def __init__(self, file: StoredFile) -> None:
+        self.file, self.position, self.start, self.block = file, 0, 0, b""
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or offset < 0:
+            raise ValueError("a header leads out of the archive")
+        self.position = offset
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self.file.size - self.position)
+        size = left if size < 0 else min(size, left)
+        begin = self.position - self.start
+        if begin < 0 or begin + size > len(self.block):
+            self.start, begin = self.position, 0
+            self.block = read_at(self.file, self.position, max(size, BLOCK))
+        self.position += size
+        return self.block[begin : begin + size]
