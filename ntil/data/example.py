@@ -46,7 +46,9 @@ class Example:
     image: str | None = None  # relative to the data set's folder
     meta: dict[str, Any] = field(default_factory=dict)
     query: str | None = None
-    held: Held | None = field(default=None, compare=False, repr=False)  # where a shard has its picture; no part of the record
+    held: Held | None = field(
+        default=None, compare=False, repr=False
+    )  # where a shard has its picture; no part of the record
 
     def to_record(self) -> dict[str, Any]:
         asked = {} if self.query is None else {"query": self.query}
@@ -126,7 +128,9 @@ def _check_records(root: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _records(root: Path, manifest: Mapping[str, Any]) -> Records:
-    return open_shards(root, manifest) if SHARDS in manifest else JsonLines(stored((root / RECORDS).absolute()))
+    return (
+        open_shards(root, manifest) if SHARDS in manifest else JsonLines(stored((root / RECORDS).absolute()))
+    )
 
 
 @lru_cache(maxsize=64)
@@ -157,7 +161,9 @@ class Examples(Sequence[Example]):
         place = int(self.places[index])
         example = _example(self.records, Found(place, self.records.record(place), self.split))
         if example.split != self.split:
-            raise UserError(f"the records have changed while they are read: {example.id} is of another split.")
+            raise UserError(
+                f"the records have changed while they are read: {example.id} is of another split."
+            )
         return example
 
     def __eq__(self, other: object) -> bool:

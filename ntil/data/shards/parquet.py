@@ -109,8 +109,13 @@ def _texts(file: StoredFile, meta: Any) -> list[str]:
         )
     for group in range(meta.num_row_groups if images else 0):
         counted = [meta.row_group(group).column(columns.index(name)).statistics for name in (CONTENT, PATH)]
-        if all(c is not None and c.has_null_count for c in counted) and len({c.null_count for c in counted}) > 1:
-            raise UserError(f"{file.path} has rows with one of image.bytes and image.path; each picture needs both.")
+        if (
+            all(c is not None and c.has_null_count for c in counted)
+            and len({c.null_count for c in counted}) > 1
+        ):
+            raise UserError(
+                f"{file.path} has rows with one of image.bytes and image.path; each picture needs both."
+            )
     return [name for name in columns if name in TEXTS]
 
 
@@ -121,5 +126,7 @@ def _rows(file: StoredFile, process: int, group: int, pictures: bool) -> list[di
     table = opened.read_row_group(group, columns=[CONTENT] if pictures else texts, use_threads=False)
     rows: list[dict[str, Any]] = table.to_pylist()
     if len(rows) != starts[group + 1] - starts[group]:
-        raise UserError(f"{file.path} has a row group with {len(rows)} rows where its own index says otherwise.")
+        raise UserError(
+            f"{file.path} has a row group with {len(rows)} rows where its own index says otherwise."
+        )
     return rows

@@ -36,6 +36,8 @@ class Shard(ABC):
             yield
         except UserError:
             raise
-        except (*kinds, OSError, EOFError, MemoryError, *UNEXPECTED) as error:
+        except Exception as error:
+            if not isinstance(error, (*kinds, OSError, EOFError, MemoryError, *UNEXPECTED)):
+                raise
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise UserError(f"{self.file.path} cannot be read as a shard ({said[:300]}).") from None

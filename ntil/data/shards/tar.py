@@ -62,7 +62,9 @@ class TarShard(Shard):
         start, size = sample.members[RECORD]
         record = json_line(read_at(self.file, start, size), f"{self.file.path}, {sample.key}.{RECORD},")
         if (record.get("image") is None) == (len(sample.members) > 1):
-            has = "has a picture and names none" if len(sample.members) > 1 else "names a picture and has none"
+            has = (
+                "has a picture and names none" if len(sample.members) > 1 else "names a picture and has none"
+            )
             raise self._fault(sample.key, has)
         return record
 
@@ -92,9 +94,9 @@ class TarShard(Shard):
         """The files in the archive from a header on, each within it."""
         window = _Window(self.file)
         window.seek(start)
-        archive = tarfile.TarFile(fileobj=window)  # type: ignore[arg-type]
+        archive = tarfile.TarFile(fileobj=window)
         while (member := archive.next()) is not None:
-            archive.members = []  # it would keep them all
+            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
             if member.isdir():
                 continue
             if archive.pax_headers:
