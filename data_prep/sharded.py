@@ -90,11 +90,8 @@ def _read_back(part: Part, wanted: Sequence[Result], sharding: Sharding) -> None
     shard = FORMATS[sharding.format](stored(part.path))
     for (place, record), (example, digest) in zip(shard.scan(), wanted, strict=True):
         assert isinstance(example, Example)
-        content = shard.picture(place) if digest else None
-        if (
-            Example.from_record(record).to_line() != example.to_line()
-            or (content and hashlib.sha256(content).hexdigest()) != digest
-        ):
+        found = hashlib.sha256(shard.picture(place) or b"").hexdigest() if digest else None
+        if Example.from_record(record).to_line() != example.to_line() or found != digest:
             raise UserError(f"the record {example.id!r} reads otherwise than it was written to a shard.")
 
 

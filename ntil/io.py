@@ -229,18 +229,19 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
 
 
 def located_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(the byte at which its line starts, object) for each object of a JSON-lines file; `json_line` reads one alone."""
+    """(the byte at which its line starts, object) for each object of a JSON-lines file."""
     path, offset = Path(path), 0
     with reading(path), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.isspace():
-                yield offset, json_line(line, f"{path}, line {number},", first=offset == 0)
+            text = line.decode("utf-8" if offset else "utf-8-sig")
+            if not text.isspace() and text:
+                yield offset, json_object(text, f"{path}, line {number},")
             offset += len(line)
 
 
-def json_line(line: bytes, where: str, first: bool = False) -> dict[str, Any]:
-    """The object of a line. first: of its file, where a byte-order mark may stand before it."""
-    row = parse_json(line.decode("utf-8-sig" if first else "utf-8"), where)
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """The object of a JSON text; UserError that says `where` it stands."""
+    row = parse_json(text, where)
     if not isinstance(row, dict):
         raise UserError(f"{where} expected a JSON object, found {type(row).__name__}.")
     return row

@@ -193,7 +193,10 @@ def _index(root: Path, records: Records) -> Index:
     for found in records.scan():
         example = _example(records, found)
         if example.image is not None:
-            pictures.check(example.image)
+            try:
+                pictures.check(example.image)
+            except UserError as error:
+                raise UserError(f"{found.where}: {error}") from None
         if lines is not None:
             lines.update(example.to_line().encode())
         places.setdefault(example.split, array("Q")).append(found.place)

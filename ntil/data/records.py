@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ntil.data.files import StoredFile, line_at
-from ntil.io import json_line, located_jsonl, reading
+from ntil.io import json_object, located_jsonl, reading
 
 
 class Found(NamedTuple):
@@ -60,4 +60,5 @@ class JsonLines(Records):
 
     def record(self, place: int) -> dict[str, Any]:
         with reading(self.file.path):
-            return json_line(line_at(self.file, place), f"{self.file.path}, byte {place},", first=place == 0)
+            text = line_at(self.file, place).decode("utf-8" if place else "utf-8-sig")
+            return json_object(text, f"{self.file.path}, byte {place},")

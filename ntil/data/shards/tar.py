@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ntil.data.files import StoredFile, read_at
 from ntil.data.shards.shard import MOST_PICTURE, MOST_RECORD, Shard
 from ntil.errors import UserError
-from ntil.io import json_line
+from ntil.io import json_object
 
 RECORD = "json"  # the ending of a record's member
 _LEADS_OUT = re.compile(r"^/|^[A-Za-z]:|\\|\0|(^|/)\.\.(/|$)")
@@ -42,25 +42,27 @@ class TarShard(Shard):
                 yield sample.place, self._record(sample)
 
     def record(self, place: int) -> dict[str, Any]:
-        return self._record(self._sample(place))
+        with self._reading(tarfile.TarError):
+            return self._record(self._sample(place))
 
     def picture(self, place: int) -> bytes | None:
-        for ending, (start, size) in self._sample(place).members.items():
-            if ending != RECORD:
-                return read_at(self.file, start, size)
+        with self._reading(tarfile.TarError):
+            for ending, (start, size) in self._sample(place).members.items():
+                if ending != RECORD:
+                    return read_at(self.file, start, size)
         return None
 
     def _sample(self, place: int) -> Sample:
-        with self._reading(tarfile.TarError):
-            for sample in self._samples(place):
-                return sample
+        for sample in self._samples(place):
+            return sample
         raise UserError(f"{self.file.path} has no record at byte {place}; it was changed.")
 
     def _record(self, sample: Sample) -> dict[str, Any]:
         if RECORD not in sample.members:
             raise self._fault(f"{sample.key}.{RECORD}", "is missing")
         start, size = sample.members[RECORD]
-        record = json_line(read_at(self.file, start, size), f"{self.file.path}, {sample.key}.{RECORD},")
+        text = read_at(self.file, start, size).decode("utf-8-sig")
+        record = json_object(text, f"{self.file.path}, {sample.key}.{RECORD},")
         if (record.get("image") is None) == (len(sample.members) > 1):
             has = (
                 "has a picture and names none" if len(sample.members) > 1 else "names a picture and has none"
