@@ -120,6 +120,10 @@ def gathered(folder: Path, ranges: Iterable[Range], account: Account, sharding: 
 def _without(part: Part, kept: Sequence[bool], sharding: Sharding) -> Part:
     """The shard with those of its members alone that are kept; its file is removed where there are none."""
     staying = [member for member in part.members if kept[member]]
+    if not staying:
+        with writing(part.path):
+            part.path.unlink()
+        return part._replace(members=[])
     shard = FORMATS[sharding.format](stored(part.path))
     shorter = part.path.with_suffix(".shorter")
     with writing(shorter), closing(_writer(shorter, sharding)) as writer:
@@ -129,8 +133,8 @@ def _without(part: Part, kept: Sequence[bool], sharding: Sharding) -> Part:
                 content = None if example.image is None else shard.picture(place)
                 writer.add(part.start + member, example, content)
     with writing(part.path):
-        shorter.replace(part.path) if staying else part.path.unlink()
-    return part._replace(members=staying, digest=sha256(part.path) if staying else "")
+        shorter.replace(part.path)
+    return part._replace(members=staying, digest=sha256(part.path))
 
 
 def _named(folder: Path, parts: Sequence[Part], ending: str) -> Iterator[dict[str, Any]]:
