@@ -419,7 +419,7 @@ def test_a_shard_that_changes_while_it_is_read(tmp_path: Path, form: str) -> Non
     from ntil.data.shards import parquet
 
     parquet._opened.cache_clear()
-    parquet._rows.cache_clear()
+    parquet._table.cache_clear()
     with pytest.raises(UserError, match="has changed while it is in use"):
         examples[0]
 

@@ -47,7 +47,7 @@ class ParquetShard(Shard):
             starts = _opened(self.file, os.getpid())[1]
         for group, (start, end) in enumerate(pairwise(starts)):
             with self._reading(pyarrow().ArrowException):
-                rows = _rows(self.file, os.getpid(), group, False)
+                rows = _table(self.file, os.getpid(), group, False).to_pylist()
             for place in range(start, end):
                 yield place, self._record(rows[place - start], place)
 
@@ -64,7 +64,9 @@ class ParquetShard(Shard):
         with self._reading(pyarrow().ArrowException):
             starts = _opened(self.file, os.getpid())[1]
             group = bisect_right(starts, place) - 1
-            return _rows(self.file, os.getpid(), group, pictures)[place - starts[group]]
+            table = _table(self.file, os.getpid(), group, pictures)
+            row: dict[str, Any] = table.slice(place - starts[group], 1).to_pylist()[0]
+            return row
 
     def _record(self, row: dict[str, Any], place: int) -> dict[str, Any]:
         where = f"{self.file.path}, row {place + 1},"
@@ -120,13 +122,12 @@ def _texts(file: StoredFile, meta: Any) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _rows(file: StoredFile, process: int, group: int, pictures: bool) -> list[dict[str, Any]]:
+def _table(file: StoredFile, process: int, group: int, pictures: bool) -> Any:
     """The rows of a row group: their pictures, or all else."""
     opened, starts, texts = _opened(file, process)
     table = opened.read_row_group(group, columns=[CONTENT] if pictures else texts, use_threads=False)
-    rows: list[dict[str, Any]] = table.to_pylist()
-    if len(rows) != starts[group + 1] - starts[group]:
+    if len(table) != starts[group + 1] - starts[group]:
         raise UserError(
-            f"{file.path} has a row group with {len(rows)} rows where its own index says otherwise."
+            f"{file.path} has a row group of {len(table)} rows where its own index says otherwise."
         )
-    return rows
+    return table
