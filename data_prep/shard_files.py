@@ -11,7 +11,7 @@ from ntil.data.example import Example
 from ntil.data.pictures import SUFFIXES
 from ntil.data.shards.parquet import pyarrow
 
-ROWS, BYTES = 256, 1 << 20  # of a row group of Parquet, after which the next one begins
+ROWS, BYTES = 128, 1 << 20  # of a row group of Parquet, after which the next one begins
 
 
 class ShardWriter(ABC):

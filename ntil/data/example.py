@@ -31,6 +31,7 @@ from ntil.errors import UserError
 from ntil.io import read_json, reading, sha256
 
 RECORDS, MANIFEST, CONTACT_SHEET = "records.jsonl", "manifest.json", "contact_sheet.png"
+_AS_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 RECORDS_HASH, PICTURES_HASH = "records_sha256", "pictures_sha256"  # in the manifest
 
 
@@ -51,12 +52,18 @@ class Example:
     )  # where a shard has its picture; no part of the record
 
     def to_record(self) -> dict[str, Any]:
-        asked = {} if self.query is None else {"query": self.query}
-        return {name: getattr(self, name) for name in ("id", "split", "target", "image", "meta")} | asked
+        record = {
+            "id": self.id,
+            "split": self.split,
+            "target": self.target,
+            "image": self.image,
+            "meta": self.meta,
+        }
+        return record if self.query is None else record | {"query": self.query}
 
     def to_line(self) -> str:
         """The record as a line of RECORDS."""
-        return json.dumps(self.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
+        return _AS_LINE(self.to_record()) + "\n"
 
     @classmethod
     def from_record(

@@ -4,6 +4,7 @@ A handle is opened once in each process and read with pread, so that neither a f
 """
 
 import os
+import stat
 import weakref
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +34,10 @@ class _Handle:
 def stored(path: Path) -> StoredFile:
     """The file as it is now; UserError where it cannot be read."""
     with reading(path):
-        return _as_it_is(path, os.stat(path))
+        now = os.stat(path)
+    if not stat.S_ISREG(now.st_mode):
+        raise UserError(f"{path} is no file.")
+    return _as_it_is(path, now)
 
 
 def _as_it_is(path: Path, now: os.stat_result) -> StoredFile:

@@ -127,6 +127,18 @@ def test_records_that_are_replaced_while_they_are_open_stay_what_they_were(tmp_p
     assert len(read_examples(root, "test")) == 9
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+@pytest.mark.timeout(20)
+def test_records_that_are_no_file(tmp_path: Path, kind: str) -> None:
+    write_json(tmp_path / "manifest.json", {"counts": {"test": 1}, "records_sha256": "ab" * 32})
+    path = tmp_path / "records.jsonl"
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "device": lambda: path.symlink_to("/dev/zero")}[
+        kind
+    ]()
+    with pytest.raises(UserError, match=r"records\.jsonl is no file"):
+        read_examples(tmp_path, "test")
+
+
 # Paths of pictures
 
 

@@ -6,7 +6,7 @@
     image               {bytes, path}: a picture's file content and its name, as `datasets` keeps images; null in text-only
                         sets, where the column may be missing
 
-Of a row group either the pictures are read or the rest, so groups should be small: those that are written here end at 256
+Of a row group either the pictures are read or the rest, so groups should be small: those that are written here end at 128
 rows or 1 MiB.
 """
 
