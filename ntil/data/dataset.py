@@ -94,7 +94,7 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
         example, image = self._readable(index)
         encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
         encoded[ROW] = torch.tensor(index)
-        size = ENTRY + sum(tensor.nbytes + TENSOR for tensor in encoded.values())
+        size = ENTRY + sum(getattr(value, "nbytes", 0) + TENSOR for value in encoded.values())
         if size <= self._left:
             self._left -= size
             self._cache[index] = encoded
