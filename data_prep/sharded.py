@@ -21,7 +21,7 @@ from ntil.data.example import PICTURES_HASH, RECORDS_HASH, Example
 from ntil.data.files import stored
 from ntil.data.shards import FORMATS, SHARD_FILES, SHARDS
 from ntil.errors import UserError, did_you_mean
-from ntil.io import file_name, sha256, writing
+from ntil.io import OF_WRITING, file_name, sha256, writing
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def make_range(folder: Path, make: Make, sharding: Sharding, work: tuple[int, Se
     start, jobs = work
     results: list[Result] = []
     files: dict[str, tuple[Path, ShardWriter, list[int]]] = {}
-    with writing(folder), ExitStack() as stack:
+    with writing(folder, OF_WRITING), ExitStack() as stack:  # other errors are those of `make`
         for number, job in enumerate(jobs):
             made = make_one(make, job)
             if isinstance(made, Skipped):

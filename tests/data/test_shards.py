@@ -273,6 +273,7 @@ TARS: dict[str, Callable[[Path], object]] = {
     "negative size": lambda p: claims(p, -1024),
     "pax size": lambda p: with_pax(p, {"size": str(1 << 50)}),
     "pax negative size": lambda p: with_pax(p, {"size": "-512"}),
+    "a folder that says it has content": lambda p: in_tar(p, (_member("a", 512, kind=tarfile.DIRTYPE), b"x" * 512), _plain("0.json", GOOD)),
     "pax nonsense": lambda p: with_pax(p, {"size": "many", "mtime": "x"}),
     "pax sparse": lambda p: with_pax(p, {"GNU.sparse.map": "0,9999999999", "GNU.sparse.size": "9999999999"}),
     "a global header": lambda p: with_pax(p, {"path": "/etc/passwd"}, whole=True),
@@ -429,3 +430,26 @@ def test_without_pyarrow_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     with pytest.raises(UserError, match="pip install pyarrow"):
         read_examples(out, "train")
+
+
+@pytest.mark.timeout(120)
+def test_spoilt_bytes_are_told_or_change_no_record(tmp_path: Path, form: str) -> None:
+    """Wherever they lie, whatever they hold, with the size that the manifest says."""
+    out = shard(folder(tmp_path / "a"), tmp_path / "b", Sharding(form, 100), workers=1)
+    wanted, path = list(read_examples(out, "train")), shards_of(out)[0]
+    good, draw, said = path.read_bytes(), np.random.default_rng(0), []
+    for _ in range(300):
+        content = bytearray(good)
+        start = int(draw.integers(len(good)))
+        junk = draw.integers(256, size=int(draw.choice([1, 4, 100]))).astype(np.uint8).tobytes()
+        content[start : start + len(junk)] = junk[: len(good) - start]
+        path.write_bytes(bytes(content))
+        try:
+            examples = read_examples(out, "train")
+            assert list(examples) == wanted
+            _read(examples)  # a picture's bytes are no part of the record
+        except UserError as error:
+            said.append(str(error))
+    named = (str(path), "has changed since it was written", "images/train")
+    assert len(said) > 100
+    assert all(any(name in one for name in named) for one in said)

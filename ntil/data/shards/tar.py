@@ -43,7 +43,7 @@ class Member(NamedTuple):
 
 def _plain(header: bytes, place: int) -> Member | None:
     """The member of a header of the plain kind that most have; tarfile, which takes ten times as long, reads the others."""
-    name, size = header[:100].rstrip(b"\0"), header[124:135]
+    name, size = header[:100].partition(b"\0")[0], header[124:135]
     if (
         header[257:263] not in (b"ustar\0", b"ustar ")
         or header[156:157] not in (b"0", b"\0")
@@ -128,7 +128,7 @@ class TarShard(Shard):
             member = _plain(header, start) or self._other(window, start)
             if _LEADS_OUT.search(member.name):
                 raise self._fault(member.name, "is a name that leads out of an archive")
-            if not 0 <= member.size <= self.file.size - member.data:
+            if not 0 <= member.size <= self.file.size - member.data or member.data <= start:
                 raise self._fault(member.name, f"says it has {member.size:,} bytes, more than are there")
             if member.is_file:
                 yield member
@@ -145,7 +145,8 @@ class TarShard(Shard):
             raise self._fault(found.name, "stands under a global header, which is not supported")
         if not (found.isdir() or found.type in (tarfile.REGTYPE, tarfile.AREGTYPE)) or found.issparse():
             raise self._fault(found.name, "is no plain file but a link, a device or the like")
-        return Member(found.name, start, found.offset_data, found.size, not found.isdir())
+        size = 0 if found.isdir() else found.size
+        return Member(found.name, start, found.offset_data, size, not found.isdir())
 
     def _fault(self, member: str, what: str) -> UserError:
         return UserError(f"{self.file.path}: the member {member[:100]!r} {what}.")
