@@ -420,7 +420,8 @@ def test_a_shard_that_changes_while_it_is_read(tmp_path: Path, form: str) -> Non
     from ntil.data.shards import parquet
 
     parquet._opened.cache_clear()
-    parquet._table.cache_clear()
+    parquet._group.cache_clear()
+    parquet._texts_of.cache_clear()
     with pytest.raises(UserError, match="has changed while it is in use"):
         examples[0]
 

@@ -14,7 +14,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
@@ -44,29 +44,30 @@ def pyarrow() -> ModuleType:
 class ParquetShard(Shard):
     def scan(self) -> Iterator[tuple[int, dict[str, Any]]]:
         with self._reading(pyarrow().ArrowException):
-            starts = _opened(self.file, os.getpid())[1]
-        for group, (start, end) in enumerate(pairwise(starts)):
-            with self._reading(pyarrow().ArrowException):
-                rows = _table(self.file, os.getpid(), group, False).to_pylist()
-            for place in range(start, end):
-                yield place, self._record(rows[place - start], place)
+            rows = _opened(self.file, os.getpid())[1][-1]
+        for place in range(rows):
+            yield place, self.record(place)
 
     def record(self, place: int) -> dict[str, Any]:
-        return self._record(self._row(place, False), place)
+        with self._reading(pyarrow().ArrowException):
+            group, number = self._group(place)
+            row = _texts_of(self.file, os.getpid(), group)[number]
+        return self._record(row, place)
 
     def picture(self, place: int) -> bytes | None:
-        content = (self._row(place, True).get("image") or {}).get("bytes")
+        with self._reading(pyarrow().ArrowException):
+            group, number = self._group(place)
+            (row,) = _group(self.file, os.getpid(), group, True).slice(number, 1).to_pylist()
+        content = (row["image"] or {}).get("bytes")
         if content is None:
             raise UserError(f"{self.file.path}, row {place + 1}, has no image.bytes.")
         return bytes(content)
 
-    def _row(self, place: int, pictures: bool) -> dict[str, Any]:
-        with self._reading(pyarrow().ArrowException):
-            starts = _opened(self.file, os.getpid())[1]
-            group = bisect_right(starts, place) - 1
-            table = _table(self.file, os.getpid(), group, pictures)
-            row: dict[str, Any] = table.slice(place - starts[group], 1).to_pylist()[0]
-            return row
+    def _group(self, place: int) -> tuple[int, int]:
+        """The row group of a row, and its number in there."""
+        starts = _opened(self.file, os.getpid())[1]
+        group = bisect_right(starts, place) - 1
+        return group, place - starts[group]
 
     def _record(self, row: dict[str, Any], place: int) -> dict[str, Any]:
         where = f"{self.file.path}, row {place + 1},"
@@ -122,8 +123,15 @@ def _texts(file: StoredFile, meta: Any) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _table(file: StoredFile, process: int, group: int, pictures: bool) -> Any:
-    """The rows of a row group: their pictures, or all else."""
+def _texts_of(file: StoredFile, process: int, group: int) -> list[dict[str, Any]]:
+    """The rows of a row group without their pictures."""
+    rows: list[dict[str, Any]] = _group(file, process, group, False).to_pylist()
+    return rows
+
+
+@lru_cache(maxsize=4)
+def _group(file: StoredFile, process: int, group: int, pictures: bool) -> Any:
+    """The table of a row group: its pictures, or all else."""
     opened, starts, texts = _opened(file, process)
     table = opened.read_row_group(group, columns=[CONTENT] if pictures else texts, use_threads=False)
     if len(table) != starts[group + 1] - starts[group]:
