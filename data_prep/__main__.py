@@ -1,11 +1,13 @@
 """The command line of the builders: `python -m data_prep --help`.
 
-Every file of conf/data/ is a command; its options are read off the file's own keys. `weights` makes checkpoints instead.
+Every file of conf/data/ is a command; its options are read off the file's own keys. `shard` writes a built set as shards, and
+`weights` makes checkpoints instead.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,11 @@ from data_prep import weights
 from data_prep.accounts import Skipped, commonest
 from data_prep.configs import available, read, with_overrides
 from data_prep.registry import BUILDERS, request
+from data_prep.shard import __doc__ as sharding_help
+from data_prep.shard import shard
+from data_prep.sharded import Sharding
 from ntil.data.example import CONTACT_SHEET, read_manifest
+from ntil.data.shards import FORMATS, SHARDS
 from ntil.errors import UserError, did_you_mean, guard, run_command
 
 EXAMPLES = """examples:
@@ -22,17 +28,20 @@ EXAMPLES = """examples:
   python -m data_prep clock_hard --size 224 --train 20000 --out data/clock_hard_224
   python -m data_prep clock --out data/with_seconds --set style.seconds.probability=0.5
   python -m data_prep clock_time --raw ~/Downloads/time --out data/clock_time --size 64
+  python -m data_prep clock_hard --out data/clock_hard_shards --shards parquet --records-per-shard 5000
+  python -m data_prep shard data/clock_easy --to data/clock_easy_shards --format webdataset
   python -m data_prep weights smollm2
 
-A data set is a folder with records.jsonl, images/, contact_sheet.png and manifest.json (written last: a folder
-without it is unfinished). The same command gives the same bytes, whatever the number of workers.
+A data set is a folder with records.jsonl, images/, contact_sheet.png and manifest.json (a folder without it is
+unfinished), or with shards/ in place of records and images. The same command gives the same bytes, whatever the
+number of workers.
 """
 
 SET_HELP = (
     "change any value of the data config, for example style.dial.radius=[0.3,0.4] or "
     "style.faces.train.numerals={arabic: 1, roman: 2}; may be repeated"
 )
-WEIGHTS = "weights"
+WEIGHTS, SHARD = "weights", "shard"
 MISSING = "???"  # OmegaConf's mark of a value that the user must give
 
 
@@ -50,9 +59,22 @@ def _run(typed: list[str]) -> int:
     if options.command == WEIGHTS:
         weights.prepare(options.name, options.out, options.raw)
         return 0
+    if options.command == SHARD:
+        return _shard(options)
     data = read(_config_name(options))
     data = with_overrides(data, [*_shortcuts(options, data), *(options.set or ())])
+    if options.shards is not None:
+        data[SHARDS] = asdict(Sharding(options.shards, options.records_per_shard))
     return _build(data, options)
+
+
+def _shard(options: argparse.Namespace) -> int:
+    out = shard(
+        options.folder, options.to, Sharding(options.format, options.records_per_shard), options.workers
+    )
+    print(f"{out} is ready.")
+    print(_account(read_manifest(out)))
+    return 0
 
 
 def _build(data: dict[str, Any], options: argparse.Namespace) -> int:
@@ -103,7 +125,7 @@ def _families() -> dict[str, dict[str, str]]:
 
 
 def _known(command: str) -> None:
-    commands = ["list", WEIGHTS, *available(), *_families()]
+    commands = ["list", WEIGHTS, SHARD, *available(), *_families()]
     if command not in commands:
         near = did_you_mean(command, commands)
         raise UserError(f"There is no data set {command!r}.{near} `python -m data_prep list` shows them all.")
@@ -154,6 +176,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("list", help="the builders and their configs")
     _add_weights(commands)
+    _add_shard(commands)
     families = _families()
     for name in sorted({*available(), *families}):
         config = read(families[name]["easy"] if name in families else name)
@@ -196,8 +219,40 @@ def _add_options(command: argparse.ArgumentParser, config: dict[str, Any], level
     for split in _split_names(config):
         option = f"--{split.replace('_', '-')}"
         command.add_argument(option, dest=split, type=int, metavar="N", help=f"items in {split}")
-    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    command.add_argument(
+        "--shards", metavar="FORMAT", help=f"write shards: {' or '.join(FORMATS)} (default: files)"
+    )
+    _add_sizes(command)
     command.add_argument("--set", action="append", metavar="KEY=VALUE", help=SET_HELP)
+
+
+def _add_shard(commands: Any) -> None:
+    command = commands.add_parser(
+        SHARD,
+        help="a built data set as shards",
+        description=sharding_help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("folder", type=_path, metavar="FOLDER", help="the data set")
+    command.add_argument("--to", type=_path, required=True, metavar="OUT", help="the folder to write")
+    command.add_argument(
+        "--format",
+        default=Sharding.format,
+        metavar="FORMAT",
+        help=f"{' or '.join(FORMATS)} (default parquet)",
+    )
+    _add_sizes(command)
+
+
+def _add_sizes(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--records-per-shard",
+        type=int,
+        default=Sharding.records,
+        metavar="N",
+        help=f"of a shard, at most (default {Sharding.records:,})",
+    )
+    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
 
 
 def _folder(text: str) -> str:

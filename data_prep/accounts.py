@@ -35,25 +35,52 @@ def _short(text: str) -> str:
     return terminal(text if len(text) <= 100 else f"{text[:99]}…")
 
 
-class Apart:
-    """Stops a build in which two records have one id, or one picture's file and other pictures."""
+class Account:
+    """Takes what was made in the order of the jobs, says of each record whether it is kept, and counts.
 
-    def __init__(self) -> None:
+    Stops a build in which two records have one id, or one picture's file and other pictures. unique_across_splits: a record
+    whose picture's very bytes an earlier split holds is not kept.
+    """
+
+    def __init__(self, skipped: Sequence[Skipped], unique_across_splits: bool) -> None:
+        self.counts: Counter[str] = Counter()  # by split
+        self._skipped = dict.fromkeys(skipped)
+        self._unique = unique_across_splits
         self._ids: set[str] = set()
-        self._files: dict[
-            str, tuple[Example, str]
-        ] = {}  # path, as plain as any file system has it → first record, digest
+        self._files: dict[str, tuple[str, str, bytes]] = {}  # a plain path → first record, its path, digest
+        self._first_seen: dict[
+            bytes, tuple[str, str]
+        ] = {}  # digest of a picture → the first record that holds it, split
 
-    def check(self, example: Example, digest: str | None) -> None:
+    @property
+    def skipped(self) -> list[Skipped]:
+        return list(self._skipped)  # a picture of several records is named once
+
+    def keep(self, made: Example | Skipped, digest: str | None) -> bool:
+        """digest: sha256 of its picture, None where it has none."""
+        if isinstance(made, Skipped):
+            self._skipped.setdefault(made)
+            return False
+        self._check(made, digest)
+        if digest is not None and self._unique:
+            twin, split = self._first_seen.setdefault(bytes.fromhex(digest), (made.id, made.split))
+            if split != made.split:
+                self._skipped.setdefault(Skipped(made.id, f"the same picture as {twin}, of another split"))
+                return False
+        self.counts[made.split] += 1
+        return True
+
+    def _check(self, example: Example, digest: str | None) -> None:
         if example.id in self._ids:
             raise UserError(f"two records would have the id {example.id!r}; ids must tell them apart.")
         self._ids.add(example.id)
         if digest is None:
             return
-        first, seen = self._files.setdefault(plain(str(example.image)), (example, digest))
-        if seen != digest:
+        path, content = str(example.image), bytes.fromhex(digest)
+        first, named, seen = self._files.setdefault(plain(path), (example.id, path, content))
+        if seen != content:
             raise UserError(
-                f"the records {first.id!r} ({first.image}) and {example.id!r} ({example.image}) would write different "
+                f"the records {first!r} ({named}) and {example.id!r} ({path}) would write different "
                 "pictures to one file; give their sources names that differ, in more than case."
             )
 

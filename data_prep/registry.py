@@ -9,13 +9,15 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep import schema
 from data_prep.builder import Builder
+from data_prep.sharded import Sharding
 from data_prep.writer import is_up_to_date, write
+from ntil.data.shards import SHARDS
 from ntil.errors import UserError, did_you_mean
 from ntil.settings import load_settings
 
@@ -57,18 +59,22 @@ class Request:
     builder: Builder
     config: Any
     header: dict[str, Any]  # builder, version, config: what the manifest records and what must match
+    sharding: Sharding | None = None
 
     @property
     def folder_name(self) -> str:
-        """`<name>-<8 hex digits>`; the digits follow everything that decides the content."""
-        canonical = json.dumps(self.header, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        """`<name>-<8 hex digits>`; the digits follow everything that decides the content, and the shards."""
+        shards = {} if self.sharding is None else {SHARDS: asdict(self.sharding)}
+        canonical = json.dumps({**self.header, **shards}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return f"{self.config.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
     def is_built(self, out: Path) -> bool:
-        return is_up_to_date(out, self.header)
+        return is_up_to_date(out, self.header, self.sharding)
 
     def build(self, out: Path, workers: int | None = None) -> Path:
-        return out if self.is_built(out) else write(out, self.builder.plan(self.config), self.header, workers)
+        if self.is_built(out):
+            return out
+        return write(out, self.builder.plan(self.config), self.header, workers, self.sharding)
 
 
 def _cut(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,13 +91,23 @@ def _cut(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _sharding(asked: Any) -> Sharding | None:
+    if asked is None:
+        return None
+    return load_settings(
+        Sharding, {"format": asked} if isinstance(asked, str) else asked, where="data.shards"
+    )
+
+
 def request(data: Mapping[str, Any]) -> Request:
     """Check a data config against its builder's schema.
 
-    `at_most`, which any data config may have, is the most items of a split that a generator makes; sets that are read from
-    files have no `splits` to cut, and are built whole.
+    Any data config may have two keys more. `at_most` is the most items of a split that a generator makes; sets that are read
+    from files have no `splits` to cut, and are built whole. `shards`, a format or {format: …, records: …}, has the set
+    written as shards.
     """
     data = _cut(data)
+    sharding = _sharding(data.pop(SHARDS, None))
     name = data.get("builder")
     if name not in BUILDERS:
         near = did_you_mean(str(name), BUILDERS)
@@ -99,5 +115,8 @@ def request(data: Mapping[str, Any]) -> Request:
     builder = BUILDERS[name]
     config = load_settings(builder.config, data, where="data")
     return Request(
-        builder, config, {"builder": name, "version": builder.version, "config": schema.dump(config)}
+        builder,
+        config,
+        {"builder": name, "version": builder.version, "config": schema.dump(config)},
+        sharding,
     )

@@ -8,41 +8,48 @@ No two records share an id, and none writes over another's picture: a plan that 
 """
 
 import hashlib
-import json
 import os
 import reprlib
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data_prep.accounts import Apart, Skipped, commonest
+from data_prep.accounts import Account, Skipped, commonest
 from data_prep.contact_sheet import contact_sheet, said
+from data_prep.made import Made, Make, PicturesHash, Result, make_one
 from data_prep.processes import in_processes
+from data_prep.sharded import Sharding, gathered, make_range
 from data_prep.sources import shown
-from ntil.data.example import CONTACT_SHEET, MANIFEST, RECORDS, Example, read_manifest
+from ntil.data.example import (
+    CONTACT_SHEET,
+    MANIFEST,
+    PICTURES_HASH,
+    RECORDS,
+    RECORDS_HASH,
+    Example,
+    read_manifest,
+)
+from ntil.data.shards import SHARDS
 from ntil.errors import UserError, refusal
 from ntil.io import inside, sha256, write_json, write_jsonl, writing
 from ntil.locks import held
 
+__all__ = ["Made", "Plan", "Skipped", "is_up_to_date", "locked", "write"]
+
 CHUNK = 64  # jobs handed to a worker at a time
 PATIENCE = 2.0  # seconds before a progress bar or a notice appears
 
-
-@dataclass(frozen=True)
-class Made:
-    """One record and its picture's file content (None for text-only sets)."""
-
-    example: Example
-    image: bytes | None = None
+J = TypeVar("J")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,22 @@ class Plan:
     """What a builder wants built. `make` runs in worker processes: a module-level function or a `partial` of one."""
 
     jobs: Sequence[Any]
-    make: Callable[[Any], Made | Skipped]
+    make: Make
     caption: Callable[[Example], str] = said  # under each picture of the contact sheet
+    sheet: Callable[[Path], None] | None = None  # makes the contact sheet in place of drawing one
     skipped: Sequence[Skipped] = field(default=())  # known before any job ran
     unique_across_splits: bool = False  # drop a picture whose very bytes an earlier split already holds
+    # Told what the manifest will say of records and pictures, and may refuse it.
+    check: Callable[[dict[str, Any]], None] | None = None
 
 
-def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = None) -> Path:
+def write(
+    out: Path,
+    plan: Plan,
+    header: dict[str, Any],
+    workers: int | None = None,
+    sharding: Sharding | None = None,
+) -> Path:
     """Build `out` unless it holds the finished set that `header` (builder, version, config) describes.
 
     Runs that ask for the same folder at the same time wait for each other, and only the first builds.
@@ -65,7 +81,7 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        if is_up_to_date(out, header):
+        if is_up_to_date(out, header, sharding):
             return out
         if out.exists() and any(out.iterdir()):
             raise UserError(
@@ -77,7 +93,7 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
         try:
             with writing(out):
                 partial_folder.mkdir()
-            _fill(partial_folder, plan, header, workers, title=out.name)
+            _fill(partial_folder, plan, header, workers, sharding, title=out.name)
             with writing(out):
                 if out.exists():
                     out.rmdir()
@@ -88,12 +104,13 @@ def write(out: Path, plan: Plan, header: dict[str, Any], workers: int | None = N
     return out
 
 
-def is_up_to_date(out: Path, header: dict[str, Any]) -> bool:
+def is_up_to_date(out: Path, header: dict[str, Any], sharding: Sharding | None = None) -> bool:
     """True: finished and the same. False: not finished. A finished set of another kind is refused."""
     if not (out / MANIFEST).exists():
         return False
     manifest = read_manifest(out)
-    changed = _differences({key: manifest.get(key) for key in header}, header)
+    wanted = {**header, SHARDS: sharding and asdict(sharding)}
+    changed = _differences({key: manifest.get(key) for key in wanted}, wanted)
     if changed:
         raise UserError(
             f"{out} already holds a data set that was built differently: {'; '.join(changed[:6])}"
@@ -113,57 +130,79 @@ def _differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [] if old == new else [f"{where[:80]} was {reprlib.repr(old)} and is now {reprlib.repr(new)}"]
 
 
-def _fill(folder: Path, plan: Plan, header: dict[str, Any], workers: int | None, title: str) -> None:
-    examples: list[Example] = []
-    skipped = list(plan.skipped)
-    first_seen: dict[str, Example] = {}  # digest of a picture → the first record that holds it
-    apart = Apart()
-    pictures = hashlib.sha256()
-    for result, digest in _progress(_results(folder, plan, workers), len(plan.jobs), title):
-        if isinstance(result, Skipped):
-            skipped.append(result)
-            continue
-        apart.check(result, digest)
-        if digest is not None:
-            twin = first_seen.setdefault(digest, result)
-            if plan.unique_across_splits and twin.split != result.split:
-                inside(folder, str(result.image)).unlink(missing_ok=True)
-                skipped.append(Skipped(result.id, f"the same picture as {twin.id}, of another split"))
-                continue
-            pictures.update(f"{result.image} {digest}\n".encode())
-        examples.append(result)
-    skipped = list(dict.fromkeys(skipped))  # a picture of several records is named once
-    if not examples:
-        raise UserError(f"{title}: no usable record among {commonest(skipped)}.")
-    write_jsonl(folder / RECORDS, (example.to_record() for example in examples))
-    contact_sheet(folder, plan.caption, folder / CONTACT_SHEET)
+def _fill(
+    folder: Path,
+    plan: Plan,
+    header: dict[str, Any],
+    workers: int | None,
+    sharding: Sharding | None,
+    title: str,
+) -> None:
+    account = Account(plan.skipped, plan.unique_across_splits)
+    written = (
+        _records(folder, plan, workers, account, title)
+        if sharding is None
+        else _shards(folder, plan, workers, account, title, sharding)
+    )
+    if not account.counts:
+        raise UserError(f"{title}: no usable record among {commonest(account.skipped)}.")
+    if plan.check is not None:
+        plan.check(written)
     manifest = {
         **header,
-        "counts": Counter(example.split for example in examples),
-        "kept": len(examples),
-        "skipped": [{"what": shown(skip.what), "why": shown(skip.why)} for skip in skipped],
-        "records_sha256": sha256(folder / RECORDS),
-        "pictures_sha256": pictures.hexdigest(),  # of the lines "path sha256", in record order
+        "counts": account.counts,
+        "kept": account.counts.total(),
+        "skipped": [{"what": shown(skip.what), "why": shown(skip.why)} for skip in account.skipped],
+        **written,
     }
-    write_json(folder / MANIFEST, manifest)  # last: it says that the rest is there
+    write_json(folder / MANIFEST, manifest)
+    if plan.sheet is not None:
+        plan.sheet(folder / CONTACT_SHEET)
+    else:
+        contact_sheet(folder, plan.caption, folder / CONTACT_SHEET)
 
 
-Result = tuple[Example | Skipped, str | None]
+def _records(folder: Path, plan: Plan, workers: int | None, account: Account, title: str) -> dict[str, Any]:
+    """Writes records.jsonl and the pictures; what the manifest says of them."""
+    chunks = [plan.jobs[start : start + CHUNK] for start in range(0, len(plan.jobs), CHUNK)]
+    results = chain.from_iterable(_worked(partial(_make_chunk, folder, plan.make), chunks, workers))
+    pictures = PicturesHash()
+
+    def kept() -> Iterator[Example]:
+        for made, digest in _progress(results, len(plan.jobs), title):
+            if account.keep(made, digest):
+                assert isinstance(made, Example)
+                pictures.add(made, digest)
+                yield made
+            elif isinstance(made, Example):
+                inside(folder, str(made.image)).unlink(missing_ok=True)
+
+    write_jsonl(folder / RECORDS, (example.to_record() for example in kept()))
+    return {RECORDS_HASH: sha256(folder / RECORDS), PICTURES_HASH: pictures.hexdigest()}
 
 
-def _results(folder: Path, plan: Plan, workers: int | None) -> Iterator[Result]:
-    """(record or reason, digest of its picture), in the order of the jobs whoever made them."""
+def _shards(
+    folder: Path, plan: Plan, workers: int | None, account: Account, title: str, sharding: Sharding
+) -> dict[str, Any]:
+    """Writes shards, each by one process; what the manifest says of them."""
+    starts = range(0, len(plan.jobs), sharding.records)
+    ranges = [(start, plan.jobs[start : start + sharding.records]) for start in starts]
+    (folder / SHARDS).mkdir()
+    made = _worked(partial(make_range, folder / SHARDS, plan.make, sharding), ranges, workers)
+    return gathered(
+        folder, _progress(made, len(plan.jobs), title, weight=lambda one: len(one.results)), account, sharding
+    )
+
+
+def _worked(work: Callable[[J], R], jobs: Sequence[J], workers: int | None) -> Iterator[R]:
+    """`work(job)` for each job, in their order whoever does them."""
     if workers is not None and workers < 1:
         raise UserError(f"workers = {workers}; at least one process must do the work.")
-    wanted = workers if workers is not None else _cores()
-    chunks = [plan.jobs[start : start + CHUNK] for start in range(0, len(plan.jobs), CHUNK)]
-    work = partial(_make_chunk, folder, plan.make)
-    if min(wanted, len(chunks)) <= 1:
-        for chunk in chunks:
-            yield from work(chunk)
+    wanted = min(workers if workers is not None else _cores(), len(jobs))
+    if wanted <= 1:
+        yield from map(work, jobs)
         return
-    for results in in_processes(work, chunks, min(wanted, len(chunks))):
-        yield from results
+    yield from in_processes(work, jobs, wanted)
 
 
 def _cores() -> int:
@@ -171,16 +210,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _make_chunk(folder: Path, make: Callable[[Any], Made | Skipped], jobs: Sequence[Any]) -> list[Result]:
+def _make_chunk(folder: Path, make: Make, jobs: Sequence[Any]) -> list[Result]:
     return [_make(folder, make, job) for job in jobs]
 
 
-def _make(folder: Path, make: Callable[[Any], Made | Skipped], job: Any) -> Result:
-    made = make(job)
+def _make(folder: Path, make: Make, job: Any) -> Result:
+    made = make_one(make, job)
     if isinstance(made, Skipped):
         return made, None
-    if (record := json.dumps(made.example.to_record(), ensure_ascii=False)) != shown(record):
-        return Skipped(made.example.id, "its text or its file's name cannot be written as UTF-8"), None
     if made.image is None or made.example.image is None:
         return made.example, None
     path = inside(folder, made.example.image)
@@ -203,7 +240,9 @@ def locked(out: Path) -> AbstractContextManager[None]:
     return held(out.parent / f".{out.name}.lock", notice, PATIENCE)
 
 
-def _progress(results: Iterator[Result], total: int, title: str) -> Iterator[Result]:
+def _progress(
+    results: Iterator[R], total: int, title: str, weight: Callable[[R], int] = lambda result: 1
+) -> Iterator[R]:
     """Pass results through; a bar on stderr shows up only if this takes longer than `PATIENCE`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
@@ -212,7 +251,7 @@ def _progress(results: Iterator[Result], total: int, title: str) -> Iterator[Res
     try:
         for result in results:
             yield result
-            bar.advance(task)
+            bar.advance(task, weight(result))
             if not shown and time.monotonic() - start > PATIENCE:
                 bar.start()
                 shown = True

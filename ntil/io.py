@@ -24,6 +24,7 @@ except ImportError:  # Windows: temporaries of dead processes stay
 
 PART = ".part"  # what names of temporaries end in
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+_OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # a drive, or another machine
 OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _swept: set[Path] = set()
 
@@ -191,10 +192,11 @@ def read_text(path: str | Path) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    return _parse(read_text(path), str(path))
+    return parse_json(read_text(path), str(path))
 
 
-def _parse(text: str, where: str) -> Any:
+def parse_json(text: str, where: str) -> Any:
+    """The value of a JSON text; UserError that says `where` it stands."""
     try:
         value = json.loads(text)
         if _HALF_PAIR.search(text):  # half a pair cannot be written to any file or page again
@@ -222,15 +224,27 @@ def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
 
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-lines file; a bad line is named by its number."""
-    path = Path(path)
-    with reading(path), path.open(encoding="utf-8-sig") as file:
+    for _, row in located_jsonl(path):
+        yield row
+
+
+def located_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(the byte at which its line starts, object) for each object of a JSON-lines file."""
+    path, offset = Path(path), 0
+    with reading(path), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            row = _parse(line, f"{path}, line {number},")
-            if not isinstance(row, dict):
-                raise UserError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}.")
-            yield row
+            text = line.decode("utf-8" if offset else "utf-8-sig")
+            if not text.isspace() and text:
+                yield offset, json_object(text, f"{path}, line {number},")
+            offset += len(line)
+
+
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """The object of a JSON text; UserError that says `where` it stands."""
+    row = parse_json(text, where)
+    if not isinstance(row, dict):
+        raise UserError(f"{where} expected a JSON object, found {type(row).__name__}.")
+    return row
 
 
 def sha256(path: str | Path) -> str:
@@ -240,10 +254,12 @@ def sha256(path: str | Path) -> str:
 
 
 def inside(root: str | Path, relative: str) -> Path:
-    """`root / relative`, refused where it would leave `root` (an absolute path, `..`, a symbolic link)."""
+    """`root / relative`, refused where it would leave `root` (an absolute path, also of Windows, `..`, a symbolic link)."""
     root = Path(root).resolve()
     if "\0" in relative:
         raise UserError(f"The path {relative!r} holds a null character.")
+    if _OF_WINDOWS.match(relative):
+        raise UserError(f"The path {relative[:80]!r} is absolute on Windows, and leaves its folder {root}.")
     try:
         path = Path(os.path.realpath(root / relative))  # a loop of links is no error, and no file either
     except (OSError, ValueError) as error:  # too long, half a surrogate pair

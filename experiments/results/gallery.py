@@ -13,7 +13,7 @@ from experiments.results.csv_files import Row
 from experiments.results.fields import BrokenRunError, of
 from experiments.results.folder import RunResult
 from experiments.results.store import Store
-from ntil.data.dataset import open_image
+from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples
 from ntil.data.shown import RANDOM, WORST, kinds_of, shown_places
 from ntil.data.task import Task
@@ -112,11 +112,11 @@ def _picture(
     store: Store, run: RunResult, task: Task, data: Path, example: Example, row: dict[str, Any]
 ) -> str:
     """Draw the thumbnail; its path in gallery/, which never leaves the run's folder there. '' without a picture."""
-    if example.image is None:
+    image = picture_of(example, data)
+    if image is None:
         return ""
     picture = f"{run.experiment}/{run.run}/{file_name(example.id)}.jpg"
     path = inside(store.gallery_path(run.experiment).parent, picture)
-    image = open_image(inside(data, example.image))
     parsed = task.read(row["text"], example, row.get("reading", "strict"))
     _write_thumbnail(path, task.draw(image, parsed, example))
     return picture

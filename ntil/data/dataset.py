@@ -1,6 +1,7 @@
 """Records → encoded examples → left-padded batches."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,12 +11,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ntil.data.example import Example
-from ntil.data.pictures import open_image
+from ntil.data.pictures import UnreadablePictureError, decode, open_image
 from ntil.data.task import Task
 from ntil.errors import UserError
-from ntil.io import inside
+from ntil.io import inside, reading
 
 IGNORED = -100
+CACHED = 1 << 30  # bytes of encoded examples that are kept in memory, at most
+ENTRY, TENSOR = 400, 700  # bytes that an example and each of its tensors take beside their content, about
 ROW = "_row"  # which row of the data set an example is; no model is given it
 LIKE_TOKENS = ("token_type_ids", "mm_token_type_ids")  # tensors of some families with an entry for each token
 
@@ -41,9 +44,25 @@ def picture_of(example: Example, root: Path) -> Image.Image | None:
     if example.image is None:
         return None
     try:
-        return open_image(inside(root, example.image))
+        if example.held is None:
+            return open_image(inside(root, example.image))
+        return decode(io.BytesIO(picture_file(example, root))).image
+    except UnreadablePictureError as error:
+        raise PictureError(f"record {example.id!r}: {example.image} {error}") from None
     except UserError as error:
         raise PictureError(f"record {example.id!r}: {error}") from None
+
+
+def picture_file(example: Example, root: Path) -> bytes:
+    """The content of a record's picture's file, wherever it lies; UserError where it cannot be read."""
+    if example.held is not None:
+        content = example.held.records.picture(example.held.place)
+        if content is None:
+            raise UserError(f"{example.image} is missing in its shard.")
+        return content
+    path = inside(root, str(example.image))
+    with reading(path):
+        return path.read_bytes()
 
 
 class EncodedDataset(Dataset[dict[str, Tensor]]):
@@ -52,13 +71,13 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
     A record whose picture cannot be read is replaced by the next one whose picture can, so that a training that meets it
     goes on, and a resumed one meets the same. UserError where there is none.
 
-    cache: keep what was encoded in memory, for small pictures; later epochs then cost nothing. replaced: told of each
-    such record and why, as often as it is met, in whichever process loads it.
+    cache: keep what was encoded in memory, up to CACHED bytes, for small pictures; later epochs then cost nothing. replaced:
+    told of each such record and why, as often as it is met, in whichever process loads it.
     """
 
     def __init__(
         self,
-        examples: list[Example],
+        examples: Sequence[Example],
         root: Path,
         task: Task,
         encoder: Encoder,
@@ -67,7 +86,8 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.examples, self.root, self.task, self.encoder = examples, root, task, encoder
         self.replaced = replaced
-        self._cache: dict[int, dict[str, Tensor]] | None = {} if cache else None
+        self._cache: dict[int, dict[str, Tensor]] = {}
+        self._left = CACHED if cache else 0  # bytes
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -79,12 +99,14 @@ class EncodedDataset(Dataset[dict[str, Tensor]]):
         return len(question) + len(self.encoder.answer_ids(self.task.answer(example)))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        if self._cache is not None and index in self._cache:
+        if index in self._cache:
             return self._cache[index]
         example, image = self._readable(index)
         encoded = self.encoder.encode(self.task.prompt(example), image, self.task.answer(example))
         encoded[ROW] = torch.tensor(index)
-        if self._cache is not None:
+        size = ENTRY + sum(getattr(value, "nbytes", 0) + TENSOR for value in encoded.values())
+        if size <= self._left:
+            self._left -= size
             self._cache[index] = encoded
         return encoded
 

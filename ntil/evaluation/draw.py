@@ -3,7 +3,7 @@
 import math
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ RIGHT, WRONG = "#00795a", "#b34700"
 def draw_predictions(
     task: Task,
     data: Path,
-    examples: list[Example],
+    examples: Sequence[Example],
     rows: list[dict[str, Any]],
     path: Path,
     report: Callable[[str], None] = print,
@@ -47,7 +47,7 @@ def draw_predictions(
 def _draw(
     task: Task,
     data: Path,
-    examples: list[Example],
+    examples: Sequence[Example],
     rows: list[dict[str, Any]],
     path: Path,
     report: Callable[[str], None],

@@ -7,10 +7,13 @@ What is in the way of training is a UserError. What only lowers the scores that 
 be asked) is told, with the ceiling: what the true answers themselves would score.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
@@ -33,16 +36,37 @@ from ntil.training.settings import TrainerSettings
 
 MANY = 20_000  # examples from which on a progress bar is shown
 SHOWN = 3  # examples named in a message
+TEXTS = 1 << 16  # whose lengths are remembered
+
+
+@dataclass
+class Reasons:
+    """Why some examples do not serve: how many, and the first SHOWN."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, reason: str) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(reason)
+
+    def __add__(self, more: "Reasons") -> "Reasons":
+        return Reasons(self.count + more.count, [*self.first, *more.first][:SHOWN])
+
+    def __str__(self) -> str:
+        rest = [f"  … and {self.count - SHOWN} more"] if self.count > SHOWN else []
+        return "\n".join([*(f"  {reason}" for reason in self.first), *rest])
 
 
 class Measured(NamedTuple):
     """The texts of one split in tokens; without what cannot be spelled."""
 
-    examples: list[Example]
-    answers: list[int]  # tokens of the true answers, their end included
+    examples: Sequence[Example]
+    answers: Counter[int]  # tokens of a true answer, its end included → how many have so many
     longest: Example | None  # the one whose question and answer together are longest
-    unasked: list[str]  # why each of these questions cannot be asked
-    unwritten: list[str]  # the same of the true answers
+    unasked: Reasons  # why questions cannot be asked
+    unwritten: Reasons  # the same of the true answers
 
 
 def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
@@ -64,8 +88,7 @@ def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
     for split, limit in limits.items():
         examples = read_examples(data, split, limit)
         check_contract(task, examples[0])
-        _refuse_mixed(examples, data)
-        measured[split] = _measure(adapter, task, examples, split)
+        measured[split] = _measure(adapter, task, examples, data)
     if "train" in measured:
         check_batch_size(trainer, len(measured["train"].examples), data)
         _refuse_unspelled(measured["train"], data)
@@ -99,39 +122,39 @@ def _refuse_missing(wanted: Mapping[str, int | None], counts: Mapping[str, int],
             raise UserError(f"{data} has no split {split!r}; it has {', '.join(counts)}. {way}.")
 
 
-def _refuse_mixed(examples: Sequence[Example], data: Path) -> None:
-    first = examples[0]
-    for example in examples:
-        if (example.image is None) != (first.image is None):
-            seeing, blind = (first.id, example.id) if example.image is None else (example.id, first.id)
-            raise UserError(
-                f"{data}, split {first.split}: record {seeing} has a picture and {blind} has none, and a batch cannot mix "
-                "them. Give each kind a set."
-            )
+def _refuse_mixed(example: Example, first: Example, data: Path) -> None:
+    if (example.image is None) != (first.image is None):
+        seeing, blind = (first.id, example.id) if example.image is None else (example.id, first.id)
+        raise UserError(
+            f"{data}, split {first.split}: record {seeing} has a picture and {blind} has none, and a batch cannot mix "
+            "them. Give each kind a set."
+        )
 
 
-def _measure(adapter: Adapter, task: Task, examples: list[Example], split: str) -> Measured:
-    texts = Measured(examples, [], None, [], [])
+def _measure(adapter: Adapter, task: Task, examples: Sequence[Example], data: Path) -> Measured:
+    """Looks at each example once, and keeps counts."""
+    texts, first = Measured(examples, Counter(), None, Reasons(), Reasons()), examples[0]
     question, answer = (_length(method) for method in (adapter.question_ids, adapter.answer_ids))
     longest, most = None, 0
-    for example in track(examples, f"checking {split}") if len(examples) >= MANY else examples:
+    for example in track(examples, f"checking {first.split}") if len(examples) >= MANY else examples:
+        _refuse_mixed(example, first, data)
         with blamed_on(task, example):
             asked, replied = question(task.prompt(example)), answer(task.answer(example))
         if isinstance(asked, str):
-            texts.unasked.append(f"{example.id}: {asked}")
+            texts.unasked.add(f"{example.id}: {asked}")
         if isinstance(replied, str):
-            texts.unwritten.append(f"{example.id}: {replied}")
+            texts.unwritten.add(f"{example.id}: {replied}")
         else:
-            texts.answers.append(replied)
+            texts.answers[replied] += 1
             if isinstance(asked, int) and asked + replied > most:
                 longest, most = example, asked + replied
     return texts._replace(longest=longest)
 
 
 def _length(ids: Callable[[str], list[int]]) -> Callable[[str], int | str]:
-    """Text → its length in tokens, or why it has none; each text is looked at once."""
+    """Text → its length in tokens, or why it has none; a text that has been looked at lately is not looked at again."""
 
-    @cache
+    @lru_cache(maxsize=TEXTS)
     def length(text: str) -> int | str:
         try:
             return len(ids(text))
@@ -142,10 +165,10 @@ def _length(ids: Callable[[str], list[int]]) -> Callable[[str], int | str]:
 
 
 def _refuse_unspelled(train: Measured, data: Path) -> None:
-    if bad := [*train.unasked, *train.unwritten]:
+    if (bad := train.unasked + train.unwritten).count:
         raise UserError(
-            f"{len(train.unasked)} questions and {len(train.unwritten)} answers of the {len(train.examples)} training examples "
-            f"of {data} cannot be spelled by the model's tokenizer:\n{_listed(bad)}\n"
+            f"{train.unasked.count} questions and {train.unwritten.count} answers of the {len(train.examples)} training examples "
+            f"of {data} cannot be spelled by the model's tokenizer:\n{bad}\n"
             "Leave these records out, write them in signs that the tokenizer has, or take another model."
         )
 
@@ -153,10 +176,10 @@ def _refuse_unspelled(train: Measured, data: Path) -> None:
 def _refuse_cut(measured: dict[str, Measured], task: Task) -> None:
     limit, lines, longest = task.max_new_tokens, [], 0
     for split, texts in measured.items():
-        if cut := sum(length > limit for length in texts.answers):
-            longest = max(longest, *texts.answers)
+        if cut := sum(count for length, count in texts.answers.items() if length > limit):
+            longest, count = max(longest, *texts.answers), texts.answers.total()
             lines.append(
-                f"  {split}: {cut} of {len(texts.answers)} ({cut / len(texts.answers):.1%}); half of the answers have "
+                f"  {split}: {cut} of {count} ({cut / count:.1%}); half of the answers have "
                 f"{median(texts.answers):.0f} tokens or more, the longest {max(texts.answers)}"
             )
     if lines:
@@ -165,6 +188,14 @@ def _refuse_cut(measured: dict[str, Measured], task: Task) -> None:
             + "\n".join(lines)
             + f"\nSet task.max_new_tokens={longest}, or take a shorter answer format."
         )
+
+
+def median(counts: Counter[int]) -> float:
+    """Of values that have been counted: the middle one, or the mean of the middle two."""
+    middle = [(counts.total() - 1) // 2, counts.total() // 2]
+    ranked = sorted(counts)
+    reached = list(accumulate(counts[value] for value in ranked))
+    return sum(ranked[bisect_right(reached, place)] for place in middle) / 2
 
 
 def _refuse_too_long(
@@ -197,11 +228,6 @@ def _told(adapter: Adapter, task: Task, split: str, texts: Measured, constrained
         ("questions cannot be asked and count as unanswered", texts.unasked),
         ("true answers cannot be written", texts.unwritten),
     ):
-        if bad:
-            lines.append(f"warning: {len(bad)} of {len(texts.examples)} {what}:\n{_listed(bad)}")
+        if bad.count:
+            lines.append(f"warning: {bad.count} of {len(texts.examples)} {what}:\n{bad}")
     return lines
-
-
-def _listed(reasons: Sequence[str]) -> str:
-    more = [f"  … and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
-    return "\n".join([*(f"  {reason}" for reason in reasons[:SHOWN]), *more])

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ntil.data.example import Example
 from ntil.errors import UserError
 from ntil.io import read_jsonl
 from ntil.runs.processes import count, gathered
@@ -33,13 +34,14 @@ class DivergenceWatch(TrainerCallback):
     averages; the schedule goes on) and raises after MOST_IN_A_ROW of them. Weights are checked before a checkpoint counts.
     In fp16 gradients that overflow are the loss scaler's business, which leaves such steps out by itself.
 
-    ids: of the training records, by row.
+    records: of the training, by row.
     """
 
     def __init__(
-        self, ids: Sequence[str], log: JsonLinesLog, checkpoints: Path, action: str, scaled: bool
+        self, records: Sequence[Example], log: JsonLinesLog, checkpoints: Path, action: str, scaled: bool
     ) -> None:
-        self.ids, self.log, self.checkpoints, self.action, self.scaled = ids, log, checkpoints, action, scaled
+        self.records, self.log, self.checkpoints, self.action = records, log, checkpoints, action
+        self.scaled = scaled
         self.norm: Tensor | float = 0.0  # of the step's gradient, before it is clipped
         self.skipped_since_log = 0
         self._in_a_row = 0
@@ -104,7 +106,7 @@ class DivergenceWatch(TrainerCallback):
 
     def _records(self) -> list[str]:
         """Of the step, in all processes."""
-        own = [self.ids[int(row)] for rows, _ in self._last for row in rows]
+        own = [self.records[int(row)].id for rows, _ in self._last for row in rows]
         return [record for part in gathered(own) for record in part]
 
     def _advice(self) -> str:

@@ -211,7 +211,7 @@ def _callbacks(
         print(f"{run.folder}: {said}")
     by_first(lambda: log.rewind(reached))
     watch = DivergenceWatch(
-        [example.id for example in train.examples],
+        train.examples,
         log,
         run.folder / CHECKPOINTS,
         settings.on_divergence,

@@ -1,23 +1,30 @@
 """What can be known before training is said before training."""
 
+import statistics
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import fixtures
 import pytest
 from fixtures import in_folder, run, write_data_set
+from hypothesis import given
+from hypothesis import strategies as st
 from model_configs import composed, model_config
 
+from ntil.data.example import Example, read_examples
 from ntil.errors import SpellingError, UserError
 from ntil.evaluation import evaluate
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.splits import splits_to_score
+from ntil.io import read_json, write_json
 from ntil.models import Subject, load_model
 from ntil.models.families import family_of
 from ntil.models.load import model_settings
 from ntil.models.published import PublishedAdapter
 from ntil.models.tiny_processor import character_tokenizer
-from ntil.training import check_before_training
+from ntil.training import check_before_training, checks
 from tasks.arithmetic import ArithmeticTask
 
 in_tmp_path = fixtures.in_tmp_path
@@ -197,6 +204,84 @@ def test_splits_that_are_scored(
 def test_splits_that_cannot_be_scored(has: list[str], splits: list[str] | None, says: str) -> None:
     with pytest.raises(UserError, match=says):
         splits_to_score(settings(splits, []), dict.fromkeys(has, 1), Path("d"))
+
+
+@given(st.lists(st.integers(1, 9), min_size=1))
+def test_the_median_of_counts_is_that_of_the_values(values: list[int]) -> None:
+    assert checks.median(Counter(values)) == statistics.median(values)
+
+
+def test_what_is_wrong_with_many_records_is_counted_and_the_first_are_named(tmp_path: Path) -> None:
+    bad = [record(number, query=f"{number}π=") for number in range(30)]
+    data = write_data_set(tmp_path, [record(99), *bad, record(99, "test")])
+    with pytest.raises(UserError) as refused:
+        checked(data)
+    said = str(refused.value)
+    assert "30 questions and 0 answers of the 31 training examples" in said
+    assert said.index("train-0:") < said.index("train-1:") < said.index("train-2:")
+    assert "train-3" not in said
+    assert "and 27 more" in said
+
+
+def test_each_record_is_looked_at_once_and_only_counts_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The greatest memory of the checks does not follow the number of training records."""
+    monkeypatch.setattr(checks, "TEXTS", 100)
+    asked = 0
+    prompt = ArithmeticTask.prompt
+
+    def counted(task: ArithmeticTask, example: Example) -> str:
+        nonlocal asked
+        asked += 1
+        return prompt(task, example)
+
+    monkeypatch.setattr(ArithmeticTask, "prompt", counted)
+    cfg = composed(*SUMS, "trainer.train_examples=null")
+    model, adapter = load_model(cfg.model)
+    most = {}
+    for count in (500, 500, 5000):  # the first one fills caches of the libraries
+        rows = [record(number, query=f"{number}+{number}=") for number in range(count)]
+        data = write_data_set(tmp_path / str(count), [*rows, record(0, "test")])
+        for split in ("train", "test"):
+            read_examples(data, split)
+        asked = 0
+        tracemalloc.start()
+        check_before_training(Subject(model, adapter, ArithmeticTask(), data), cfg)
+        most[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert count <= asked < count + 10
+    assert most[5000] < most[500] + 100_000, most
+
+
+def test_a_bad_line_ends_the_command_before_anything_is_trained(tmp_path: Path) -> None:
+    """Wherever it stands, of whichever split, and though the first records alone are wanted."""
+    ran = run(
+        "train",
+        *SUMS,
+        "data.splits={train: 20, test: 6, val: 4}",
+        "trainer.dry_run=true",
+        *in_folder(tmp_path),
+    )
+    assert ran.code == 0, ran.err
+    (records,) = tmp_path.glob("data/*/records.jsonl")
+    manifest = read_json(records.with_name("manifest.json"))
+    del manifest["records_sha256"]
+    write_json(records.with_name("manifest.json"), manifest)
+    lines = records.read_text().splitlines()
+    for number in (3, 20, 23, 30):
+        records.write_text("\n".join([*lines[: number - 1], lines[number - 1][:-5], *lines[number:]]))
+        ran = run(
+            "train",
+            *SUMS,
+            "data.splits={train: 20, test: 6, val: 4}",
+            "trainer.train_examples=2",
+            *in_folder(tmp_path),
+            "name=r",
+        )
+        assert ran.code == 2
+        assert f"line {number}, is not valid JSON" in ran.err
+    assert not (tmp_path / "outputs" / "runs" / "r" / "train.jsonl").exists()
 
 
 @pytest.mark.parametrize("dry", ["true", "false"])
