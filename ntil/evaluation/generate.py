@@ -64,6 +64,7 @@ def generate(
             **batch,
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            return_dict_in_generate=False,
             pad_token_id=adapter.pad_token_id,
             eos_token_id=list(adapter.stop_ids),
             logits_processor=processors,

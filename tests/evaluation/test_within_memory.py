@@ -113,3 +113,17 @@ def test_an_evaluation_goes_on_with_fewer(
     assert [row["text"] for row in halved.rows] == [row["text"] for row in whole.rows]
     assert halved.metrics == whole.metrics
     assert capsys.readouterr().err.count("memory ran out") == 2
+
+
+@pytest.mark.gpu
+def test_a_full_gpu_is_noticed_and_freed() -> None:
+    """Room for two and a half questions: eight, four, two."""
+    free, _ = torch.cuda.mem_get_info()
+
+    def ask(questions: Sequence[int]) -> list[int]:
+        torch.empty(len(questions) * (free * 2 // 5), dtype=torch.uint8, device="cuda")
+        return list(questions)
+
+    within = WithinMemory(ask, 8)
+    assert within.answer(range(9)) == list(range(9))
+    assert within.size == 2

@@ -1,5 +1,6 @@
 """The probabilities taken step by step against those of all logits, kept until the end."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -95,3 +96,14 @@ def test_a_failed_generation_leaves_the_model_in_its_mode(monkeypatch: pytest.Mo
         generate(model, adapter, [Question("Time?", None)], 3)
     assert model.training
     model.eval()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_they_are_the_same_to_rounding() -> None:
+    model, adapter = twin("llava15")
+    questions = [Question(q, picture("llava15", i)) for i, q in enumerate(("Time?", "What is the time?"))]
+    here = generate(model, adapter, questions, 9, CLOCK)
+    there = generate(copy.deepcopy(model).to("cuda"), adapter, questions, 9, CLOCK)
+    for one, other in zip(here, there, strict=True):
+        assert one.text == other.text
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1.1e-4)
