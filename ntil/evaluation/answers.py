@@ -9,7 +9,7 @@ neighbours a question has other padding, and its probabilities other last digits
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -31,7 +31,15 @@ from ntil.models import Subject
 from ntil.runs import processes
 
 IDLE_SIDE = 56  # pixels of the picture in the question of a process that has none of its own left
-Answer = Generated | str  # str: why the question cannot be put to the model
+
+
+class Unasked(NamedTuple):
+    """A question that cannot be put to the model."""
+
+    reason: str
+
+
+Answer = Generated | Unasked
 
 
 def answered(
@@ -46,7 +54,9 @@ def answered(
     progress: names the bar that a long evaluation shows.
     """
     lengths = _lengths(subject, examples)
-    answers: dict[int, Answer] = {place: told for place, told in enumerate(lengths) if isinstance(told, str)}
+    answers: dict[int, Answer] = {
+        place: told for place, told in enumerate(lengths) if isinstance(told, Unasked)
+    }
     order = longest_first({place: told for place, told in enumerate(lengths) if isinstance(told, int)})
     size = settings.batch_size or engine.at_once
     cut = [[order[i] for i in span] for span in batches(len(order), size)]
@@ -54,8 +64,9 @@ def answered(
     within = WithinMemory(engine.answer, size, engine.synced)
     loaded = _loaded(subject, examples, own, engine, settings.workers)
     for number, rows in enumerate(track(loaded, progress, len(own)) if progress else loaded):
-        asked = {place: row for place, row in zip(own[number], rows, strict=True) if not isinstance(row, str)}
-        answers |= {place: row for place, row in zip(own[number], rows, strict=True) if isinstance(row, str)}
+        asked = dict(zip(own[number], rows, strict=True))
+        answers |= {place: row for place, row in asked.items() if isinstance(row, Unasked)}
+        asked = {place: row for place, row in asked.items() if not isinstance(row, Unasked)}
         if asked:
             answers |= zip(asked, within.answer(list(asked.values())), strict=True)
         elif engine.synced:
@@ -72,20 +83,20 @@ def longest_first(lengths: dict[int, int]) -> list[int]:
     return sorted(lengths, key=lambda place: -lengths[place])
 
 
-def _lengths(subject: Subject, examples: Sequence[Example]) -> list[int | str]:
+def _lengths(subject: Subject, examples: Sequence[Example]) -> list[int | Unasked]:
     """The tokens of each question, or why the tokenizer cannot spell it; each process counts a part."""
     adapter, of_picture = subject.adapter, _picture_lengths(subject)
 
     @lru_cache(maxsize=1024)
-    def of_text(prompt: str) -> int | str:
+    def of_text(prompt: str) -> int | Unasked:
         try:
             return len(adapter.question_ids(prompt))
         except SpellingError as error:
-            return str(error)
+            return Unasked(str(error))
 
-    def of_question(example: Example) -> int | str:
+    def of_question(example: Example) -> int | Unasked:
         text = of_text(subject.task.prompt(example))
-        return text if isinstance(text, str) else text + of_picture(example)
+        return text if isinstance(text, Unasked) else text + of_picture(example)
 
     count = processes.count()
     own = range(processes.rank(), len(examples), count)
@@ -112,7 +123,7 @@ def _picture_lengths(subject: Subject) -> Callable[[Example], int]:
 
 
 class _Questions(Dataset[Any]):
-    """What the engine takes of each example's question, or as a text why it cannot be asked."""
+    """What the engine takes of each example's question, or why it cannot be asked."""
 
     def __init__(
         self, examples: Sequence[Example], task: Task, data: Path, prepare: Callable[..., Any]
@@ -127,7 +138,7 @@ class _Questions(Dataset[Any]):
         try:
             return _sent(self.prepare(Question(self.task.prompt(example), picture_of(example, self.data))))
         except (SpellingError, PictureError) as error:
-            return str(error)
+            return Unasked(str(error))
 
 
 def _sent(row: Any) -> Any:

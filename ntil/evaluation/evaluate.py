@@ -72,7 +72,7 @@ def _engine(subject: Subject, settings: EvaluationSettings, synced: bool | None)
 
 
 def _scored(task: Task, examples: Sequence[Example], answers: Sequence[Answer], reading: str) -> Scored:
-    """answers: as many as examples, a text where the question could not be asked; that counts as wrong."""
+    """answers: as many as examples. What could not be asked counts as wrong."""
     rows: list[dict[str, Any]] = []
     items: list[Item] = []
     for example, said in zip(examples, answers, strict=True):
@@ -94,7 +94,7 @@ def _scored(task: Task, examples: Sequence[Example], answers: Sequence[Answer], 
                     p if isfinite(p) else None for p in answer.probabilities
                 ],  # of a diverged model
                 "meta": example.meta,
-                **({} if isinstance(said, Generated) else {"unanswered": said}),
+                **({} if isinstance(said, Generated) else {"unanswered": said.reason}),
             }
         )
     return Scored(rows, items, aggregate(task, items))

@@ -83,7 +83,7 @@ def predict(
     """
     answer(trained, [], query)  # before any picture is read
     spans = list(batches(len(paths), batch_size))
-    within = WithinMemory(lambda asked: answer(trained, asked, query), batch_size)
+    within = WithinMemory[Asked, Answered](lambda asked: answer(trained, asked, query), batch_size)
     done: dict[int, Batch] = {}
     room = COLUMNS * ROWS
     for number in range(processes.rank(), len(spans), processes.count()):

@@ -15,7 +15,7 @@ from PIL import Image
 from ntil.data.example import Example, read_examples
 from ntil.errors import SpellingError
 from ntil.evaluation import answers, score_examples
-from ntil.evaluation.answers import Answer, answered, longest_first
+from ntil.evaluation.answers import Answer, Unasked, answered, longest_first
 from ntil.evaluation.engines import AT_ONCE, AT_ONCE_LARGE, Engine, at_once, is_divided
 from ntil.evaluation.generate import Generated, Question
 from ntil.evaluation.settings import EvaluationSettings
@@ -142,7 +142,7 @@ def test_what_cannot_be_asked_says_why_and_keeps_its_place(count: int) -> None:
     subject = subject_of(spelled=lambda prompt: not prompt.startswith("1"))
     results, made = asked_by(count, questions([3, 3, 3]), 2, synced=True, subject=subject)
     for result in results:
-        assert result[1] == "cannot spell 1.."
+        assert result[1] == Unasked("cannot spell 1..")
         assert [isinstance(said, Generated) for said in result] == [True, False, True]
     assert len({len(part) for part in made}) == 1
 
