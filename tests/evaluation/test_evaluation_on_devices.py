@@ -126,3 +126,46 @@ def test_pictures_are_shared_and_told_in_order(finished: Path, tmp_path: Path) -
 
     assert rows(together.said) == rows(alone.out)
     assert len(rows(alone.out)) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "size"), [(6, 2), (1, 4)], ids=["three batches", "one batch"])
+def test_a_model_divided_among_the_processes(limit: int, size: int, finished: Path, tmp_path: Path) -> None:
+    """FSDP2: each layer needs both, also when one has no question left or its answers have ended."""
+    script = tmp_path / "evaluate_divided.py"
+    script.write_text(
+        f"""
+import sys
+sys.path[:0] = [{str(Path(__file__).parents[1])!r}, {str(Path(__file__).parents[2])!r}]
+from pathlib import Path
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from ntil.data.example import read_examples
+from ntil.evaluation import score_examples
+from ntil.evaluation.engines import is_divided
+from ntil.evaluation.settings import EvaluationSettings
+from ntil.evaluation.trained import load_trained
+from ntil.io import read_json, write_jsonl
+from ntil.runs import processes
+processes.join()
+run, out = Path({str(finished)!r}), Path({str(tmp_path / "divided.jsonl")!r})
+subject = load_trained(run).on(Path(read_json(run / "provenance.json")["data"]["folder"]))
+settings = EvaluationSettings(splits=None, optional_splits=[], pictures=False, batch_size={size}, limit=None)
+examples = read_examples(subject.data, "test", {limit})
+whole = score_examples(subject, examples, settings)
+mesh = init_device_mesh("cpu", (2,))
+for layer in subject.model.model.language_model.layers:
+    fully_shard(layer, mesh=mesh)
+fully_shard(subject.model, mesh=mesh)
+assert is_divided(subject.model)
+divided = score_examples(subject, examples, settings)
+assert [row["text"] for row in divided.rows] == [row["text"] for row in whole.rows]
+assert divided.metrics == whole.metrics
+processes.by_first(lambda: write_jsonl(out, divided.rows))
+processes.leave()
+"""
+    )
+    ended = torchrun(str(script.with_suffix("")), seconds=120)
+    assert ended.code == 0, ended.said
+    assert len((tmp_path / "divided.jsonl").read_text().splitlines()) == limit
