@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from rich.progress import track
@@ -145,14 +146,15 @@ def _sent(row: Any) -> Any:
     """From a loader's process tensors go as arrays: each would take one of the few files that a process may have open."""
     if get_worker_info() is None or not isinstance(row, dict):
         return row
-    return {name: value.numpy() for name, value in row.items()}
+    return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in row.items()}
 
 
 def _received(row: Any) -> Any:
     if not isinstance(row, dict):
         return row
     return {
-        name: value if isinstance(value, Tensor) else torch.from_numpy(value) for name, value in row.items()
+        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for name, value in row.items()
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from fixtures import write_data_set
 from model_configs import composed, model_config, picture, twin
 from PIL import Image
 from safetensors import safe_open
@@ -19,6 +20,7 @@ from ntil.evaluation.generate import Question
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.stored import stored_evaluation
 from ntil.evaluation.vllm_engine import vllm_engine
+from ntil.io import read_jsonl
 from ntil.models import Subject, load_model
 from ntil.models.families import family_of
 from ntil.models.tuning import tune
@@ -93,6 +95,28 @@ def test_it_answers_as_transformers_do(
     assert made.options["logprobs_mode"] == "raw_logprobs"
     assert "config.json" in made.files
     assert not made.folder.exists(), "what it was loaded from is cleared away"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_evaluation_through_it(
+    workers: int, vllm: type[FakeLLM], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    records = [
+        {"id": str(i), "split": "test", "target": {"answer": "3"}, "query": question.prompt}
+        for i, question in enumerate(SUMS)
+    ]
+    data = write_data_set(tmp_path / "data", records)
+    model, adapter = twin("qwen2_5")
+    monkeypatch.setattr(FakeLLM, "model_class", family_of("qwen2_5").model_class)
+    subject = Subject(model, adapter, ArithmeticTask(max_new_tokens=5), data)
+    texts = {}
+    for engine in ("hf", "vllm"):
+        asked = composed(f"evaluation.engine={engine}", "evaluation.pictures=false").evaluation
+        evaluate(subject, {**asked, "workers": workers, "batch_size": 1}, tmp_path / engine)
+        rows = list(read_jsonl(tmp_path / engine / "predictions.jsonl"))
+        texts[engine] = [(row["id"], row["text"], row["tokens"]) for row in rows]
+    assert texts["hf"] == texts["vllm"]
+    assert len(vllm.made[0].prompts) == 3
 
 
 def test_adapters_are_merged_in_a_copy(vllm: type[FakeLLM], monkeypatch: pytest.MonkeyPatch) -> None:
