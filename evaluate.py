@@ -1,6 +1,7 @@
 """Score a trained run again, from its saved weights.
 
 python evaluate.py run=outputs/runs/clock-tiny-ntil-seed0
+torchrun --nproc-per-node 8 evaluate.py run=…       on eight GPUs
 """
 
 import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)
@@ -19,6 +20,7 @@ from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import file_name, inside, reading, write_json
 from ntil.nonfinite import finite
 from ntil.runs.cli import command, prepare_process
+from ntil.runs.processes import by_first
 from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
 
@@ -28,6 +30,7 @@ OWN = (
     "batch_size",
     "constrained",
     "reading",
+    "engine",
 )
 
 
@@ -40,7 +43,8 @@ def main(cfg: DictConfig) -> None:
     changes = {name: typed[name] for name in ("splits", *OWN) if typed[name] is not None}
     if cfg.splits is not None:
         changes["optional_splits"] = []
-    settings = stored_evaluation(trained.config, trained.folder / "config.yaml", changes)
+    pace = {} if typed["workers"] is None else {"workers": typed["workers"]}  # which changes no result
+    settings = stored_evaluation(trained.config, trained.folder / "config.yaml", {**changes, **pace})
     folder = Path(cfg.output) if cfg.output else trained.folder
     if (changes or cfg.data_folder) and not cfg.output:  # never over the run's own results
         extra = [data.name] if cfg.data_folder else []
@@ -48,7 +52,7 @@ def main(cfg: DictConfig) -> None:
         folder = folder / file_name("-".join(["evaluation", *(settings.splits or ()), *extra]), LONGEST_NAME)
     metrics = evaluate(trained.on(data), settings, folder)
     if folder != trained.folder:
-        write_json(folder / "metrics.json", finite(metrics))
+        by_first(lambda: write_json(folder / "metrics.json", finite(metrics)))
     print(f"written to {folder}")
 
 

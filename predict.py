@@ -2,6 +2,7 @@
 
 python predict.py run=outputs/runs/clock-tiny-ntil-seed0 input=photo.png
 python predict.py run=outputs/runs/arithmetic-tiny-ntil-seed0 query=12+34=
+torchrun --nproc-per-node 8 predict.py run=… input=photos       on eight GPUs
 """
 
 import ntil  # noqa: F401  (before what takes long to import: Ctrl-C is quiet from here on)

@@ -1,6 +1,7 @@
 """Greedy answers for a batch of questions, with the probability of each token written."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from transformers import LogitsProcessorList, PreTrainedModel, StoppingCriteria,
 
 from ntil.data.dataset import collate
 from ntil.evaluation.constrain import AnswerConstraint
+from ntil.evaluation.probabilities import BeforeConstraints, Written
 from ntil.models.adapters import Adapter
 from ntil.models.load import logit_width
 
@@ -27,51 +29,67 @@ class Question(NamedTuple):
     image: Image.Image | None
 
 
+Encoded = dict[str, Tensor]  # a question as `Adapter.encode` gives it
+
+
 @torch.no_grad()
 def generate(
     model: PreTrainedModel,
     adapter: Adapter,
-    questions: Sequence[Question],
+    questions: Sequence[Question | Encoded],
     max_new_tokens: int,
     pattern: str | None = None,
+    synced: bool = False,
 ) -> list[Generated]:
     """Answer one batch. The model's mode is restored afterwards.
 
-    pattern: a regular expression; only answers that match it can be written (up to `max_new_tokens`).
+    pattern: a regular expression; only answers that match it can be written (up to `max_new_tokens`). synced: go on until the
+    other processes' answers have ended, too; each layer of a model that is divided among them needs all of them.
     """
-    was_training = model.training
-    model.eval()
-    rows = [adapter.encode(question.prompt, question.image, None) for question in questions]
+    rows = [
+        adapter.encode(question.prompt, question.image, None) if isinstance(question, Question) else question
+        for question in questions
+    ]
     batch = {name: value.to(model.device) for name, value in collate(rows, adapter.pad_token_id).items()}
     asked = batch["input_ids"].shape[1]
-    options: dict[str, Any] = {}
+    step = BeforeConstraints()
+    written = Written(step)
+    processors, criteria = LogitsProcessorList([step]), StoppingCriteriaList([written])
     if pattern is not None:
-        constraint = AnswerConstraint(adapter, pattern, asked, logit_width(model))
-        options["logits_processor"] = LogitsProcessorList([constraint])
+        processors.append(AnswerConstraint(adapter, pattern, asked, logit_width(model)))
     if adapter.stop_text is not None:
-        options["stopping_criteria"] = StoppingCriteriaList([_StopText(adapter, asked)])
-    output = model.generate(
-        **batch,
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        return_dict_in_generate=True,
-        output_logits=True,
-        pad_token_id=adapter.pad_token_id,
-        eos_token_id=list(adapter.stop_ids),
-        **options,
-    )
-    model.train(was_training)
-    new = output.sequences[:, asked:].cpu()
-    logits = torch.stack(output.logits, dim=1).float().cpu()  # [B, new, V]
-    probabilities = logits.softmax(-1).gather(-1, new.unsqueeze(-1)).squeeze(-1)
-    answers = []
-    for ids, row in zip(new, probabilities, strict=True):
-        written = adapter.written(ids)
-        tokens = [adapter.tokenizer.decode([token]) for token in written]
-        answers.append(
-            Generated(adapter.decode(ids), tokens, [round(float(p), 4) for p in row[: len(written)]])
+        criteria.append(_StopText(adapter, asked))
+    with _answering(model):
+        sequences = model.generate(
+            **batch,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            return_dict_in_generate=False,
+            pad_token_id=adapter.pad_token_id,
+            eos_token_id=list(adapter.stop_ids),
+            logits_processor=processors,
+            stopping_criteria=criteria,
+            synced_gpus=synced,
         )
-    return answers
+    new = sequences[:, asked:].cpu()
+    return [as_generated(adapter, ids, row.tolist()) for ids, row in zip(new, written.all(), strict=True)]
+
+
+def as_generated(adapter: Adapter, token_ids: Tensor, probabilities: Sequence[float]) -> Generated:
+    """token_ids [T]: what was generated, maybe with its end and padding; probabilities: of the first of these at least."""
+    ids = adapter.written(token_ids)
+    tokens = [adapter.tokenizer.decode([token]) for token in ids]
+    return Generated(adapter.decode(token_ids), tokens, [round(p, 4) for p in probabilities[: len(ids)]])
+
+
+@contextmanager
+def _answering(model: PreTrainedModel) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 class _StopText(StoppingCriteria):

@@ -4,7 +4,7 @@ Pictures are read, answered and shrunk for the drawing a batch at a time, so tha
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,9 @@ from ntil.errors import UserError
 from ntil.escape import terminal, visible
 from ntil.evaluation.draw import figure_of
 from ntil.evaluation.generate import Generated, Question, batches, generate
+from ntil.evaluation.memory import WithinMemory
 from ntil.evaluation.trained import Trained
+from ntil.runs import processes
 
 COLUMNS, ROWS = 6, 10  # pictures in the drawing, at most
 THUMBNAIL = 320  # pixels of a drawn picture's longer side, at most
@@ -52,6 +54,13 @@ class Shown(NamedTuple):
     title: str = ""
 
 
+class Batch(NamedTuple):
+    """What is left of a batch, and the files of it that could not be read (at −1) or drawn (at their place in `shown`)."""
+
+    shown: list[Shown]
+    failures: list[tuple[int, Path, str]]  # and what is said of them
+
+
 def find_pictures(path: Path) -> list[Path]:
     """The picture itself, or those of a folder (by their file endings, sorted, not deeper)."""
     if not path.exists():
@@ -69,23 +78,40 @@ def predict(
 ) -> list[Path]:
     """Answer `query` for each picture, or alone where there are none; print a table and write the drawing.
 
-    The drawing has the first COLUMNS × ROWS pictures. Returns the files that could not be read or drawn.
+    The drawing has the first COLUMNS × ROWS pictures. Returns the files that could not be read or drawn. All of a command's
+    processes call it, each answers its batches, and the first one prints and draws.
     """
+    answer(trained, [], query)  # before any picture is read
+    spans = list(batches(len(paths), batch_size))
+    within = WithinMemory[Asked, Answered](lambda asked: answer(trained, asked, query), batch_size)
+    done: dict[int, Batch] = {}
+    room = COLUMNS * ROWS
+    for number in range(processes.rank(), len(spans), processes.count()):
+        done[number] = _batch(trained, within, [paths[i] for i in spans[number]], room)
+        room -= sum(one.thumbnail is not None for one in done[number].shown)
+    if not paths and processes.is_first():
+        done[0] = Batch([Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query)], [])
+    for part in processes.gathered(done):
+        done |= part
     console = Console()
     failed: list[Path] = []
-
-    def report(path: Path, what: str) -> None:
-        console.print(Text(terminal(what), style="red"), soft_wrap=True)
-        failed.append(path)
-
     shown: list[Shown] = []
-    if not paths:
-        shown += [Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query)]
-    for span in batches(len(paths), batch_size):
-        room = COLUMNS * ROWS - sum(one.thumbnail is not None for one in shown)
-        shown += _batch(trained, [paths[i] for i in span], query, report, room)
+    room = COLUMNS * ROWS  # each process had as much; what one alone would not have drawn is left out
+    for _, batch in sorted(done.items()):
+        for place, path, what in batch.failures:
+            if place < room:
+                console.print(Text(terminal(what), style="red"), soft_wrap=True)
+                failed.append(path)
+        drawn = [one if place < room else Shown(one.row) for place, one in enumerate(batch.shown)]
+        room -= sum(one.thumbnail is not None for one in drawn)
+        shown += drawn
     if not shown:
         raise UserError("none of the pictures could be read.")
+    processes.by_first(lambda: _show(console, shown, drawing))
+    return failed
+
+
+def _show(console: Console, shown: Sequence[Shown], drawing: Path) -> None:
     table = Table("question", "answer", "p(answer)", "each token with its probability")
     for one in shown:
         table.add_row(*one.row)
@@ -98,24 +124,20 @@ def predict(
             else ""
         )
         console.print(Text(f"drawn to {drawing}{some}"), soft_wrap=True)
-    return failed
 
 
 def _batch(
-    trained: Trained,
-    paths: Sequence[Path],
-    query: str | None,
-    report: Callable[[Path, str], None],
-    room: int,
-) -> list[Shown]:
-    """Of the pictures that can be read, the first `room` of them with a thumbnail; the others are reported."""
+    trained: Trained, within: WithinMemory[Asked, Answered], paths: Sequence[Path], room: int
+) -> Batch:
+    """Of the pictures that can be read, the first `room` of them with a thumbnail."""
+    failures: list[tuple[int, Path, str]] = []
     read: dict[Path, Asked] = {}
     for path in paths:
         try:
             read[path] = Asked(path.name, open_image(path))
         except UserError as error:
-            report(path, f"skipped: {error}")
-    answers = answer(trained, list(read.values()), query)
+            failures.append((-1, path, f"skipped: {error}"))
+    answers = within.answer(list(read.values()))
     shown = []
     for number, (path, item) in enumerate(zip(read, answers, strict=True)):
         one = Shown(_row(item))
@@ -123,9 +145,9 @@ def _batch(
             try:
                 one = Shown(one.row, _thumbnail(trained, item), _title(item))
             except Exception as error:  # noqa: BLE001  (a task's own drawing, of any picture and answer)
-                report(path, f"not drawn: {path}: {type(error).__name__}: {error}")
+                failures.append((number, path, f"not drawn: {path}: {type(error).__name__}: {error}"))
         shown.append(one)
-    return shown
+    return Batch(shown, failures)
 
 
 def answer(trained: Trained, questions: Sequence[Asked], query: str | None) -> list[Answered]:

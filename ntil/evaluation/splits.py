@@ -39,8 +39,8 @@ def splits_to_score(settings: EvaluationSettings, counts: Mapping[str, int], dat
 def is_scored_like(run: Run, cfg: DictConfig) -> bool:
     """Whether the evaluation settings `cfg` would score a finished run's splits as they were scored.
 
-    However the splits are named; a setting that the run is too old to have counts with its default. UserError where `cfg`
-    names splits that its data set does not have.
+    However the splits are named, and however many questions are answered at once; a setting that the run is too old to have
+    counts with its default. UserError where `cfg` names splits that its data set does not have.
     """
     if run.config.evaluation == cfg:
         return True
@@ -48,7 +48,8 @@ def is_scored_like(run: Run, cfg: DictConfig) -> bool:
 
     def meant(cfg: DictConfig) -> tuple[Any, ...]:
         settings = load_settings(EvaluationSettings, cfg, "evaluation")
-        return splits_to_score(settings, counts, data), replace(settings, splits=None, optional_splits=[])
+        rest = replace(settings, splits=None, optional_splits=[], batch_size=None, workers=0)
+        return splits_to_score(settings, counts, data), rest
 
     wanted = meant(cfg)
     try:

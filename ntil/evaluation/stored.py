@@ -11,19 +11,21 @@ from ntil.errors import UNEXPECTED, UserError
 from ntil.evaluation.settings import EvaluationSettings
 from ntil.settings import load_settings
 
-MOST_AT_ONCE = 4096  # items of a batch, on the word of a run's folder
+# On the word of a run's folder.
+MOST_AT_ONCE = 4096  # items of a batch
+MOST_WORKERS = 64  # processes that load pictures
 
 
 def stored_evaluation(config: Mapping[str, Any], where: Path, typed: Mapping[str, Any]) -> DictConfig:
     """The settings of a run's evaluation with what was typed in their place. UserError where they are none.
 
-    config: as read_stored_config gives it, from the file `where`.
+    config: as read_stored_config gives it, from the file `where`. Which engine answers is typed, or is transformers.
     """
     stored = config.get("evaluation")
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no settings of an evaluation.")
     try:
-        merged = OmegaConf.create({**stored, **typed})
+        merged = OmegaConf.create({**stored, "engine": "hf", **typed})
         settings = load_settings(EvaluationSettings, merged, "evaluation")
     except UserError as error:
         raise UserError(f"{where}, with what was typed: {error}") from None
@@ -31,9 +33,14 @@ def stored_evaluation(config: Mapping[str, Any], where: Path, typed: Mapping[str
         raise UserError(
             f"{where}: evaluation is no group of settings: {' '.join(str(error).split())[:300]}."
         ) from None
-    if settings.batch_size > MOST_AT_ONCE and "batch_size" not in typed:
-        raise UserError(
-            f"{where}: evaluation.batch_size is {settings.batch_size:,}; on a stored run's word at most {MOST_AT_ONCE:,} are "
-            "answered at once. Type the number that you want (batch_size=64)."
-        )
+    bounds = {
+        "batch_size": (MOST_AT_ONCE, "are answered at once", 64),
+        "workers": (MOST_WORKERS, "processes load pictures", 4),
+    }
+    for name, (most, what, modest) in bounds.items():
+        if (found := getattr(settings, name) or 0) > most and name not in typed:
+            raise UserError(
+                f"{where}: evaluation.{name} is {found:,}; on a stored run's word at most {most:,} {what}. Type the number that "
+                f"you want ({name}={modest})."
+            )
     return merged

@@ -15,6 +15,7 @@ from ntil.evaluation.generate import Question, generate
 from ntil.models import Adapter, Subject
 from ntil.models.stored import load_stored_model
 from ntil.runs import Run
+from ntil.runs.processes import by_first, local_rank
 from ntil.runs.stored import build_stored_task, read_stored_config
 
 SIDE = 56  # pixels of the picture that a model is tried on
@@ -36,14 +37,14 @@ class Trained:
 
 
 def load_trained(folder: str | Path, trust_remote_code: bool = False, base: str | None = None) -> Trained:
-    """The model of a run's folder, on the GPU where there is one. UserError where the folder is no trained run.
+    """The model of a run's folder, on this process's GPU where there is one. UserError where the folder is no trained run.
 
     trust_remote_code, base: typed by this command's user, see `load_stored_model`.
     """
     if not isinstance(trust_remote_code, bool):
         raise UserError(f"trust_remote_code must be true or false, not {trust_remote_code!r}.")
     run = Run.load(folder)
-    if reason := damage(run.folder / "model"):
+    if reason := by_first(lambda: damage(run.folder / "model")):
         raise UserError(
             f"{run.folder / 'model'} is damaged: {reason}. Where the run has checkpoints/, its training command makes it "
             "again; else copy the folder again, or train again."
@@ -53,7 +54,9 @@ def load_trained(folder: str | Path, trust_remote_code: bool = False, base: str 
     model, adapter = load_stored_model(
         config, run.folder / "model", trust_remote_code=trust_remote_code, base=base
     )
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if torch.cuda.is_available() and not getattr(model, "is_quantized", False):  # else it lies there already
+        model = model.to(torch.device("cuda", local_rank()))
+    model = model.eval()
     _try_out(model, adapter, run.folder / "model")
     return Trained(run.folder, config, model, adapter, task)
 

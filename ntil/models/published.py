@@ -72,6 +72,15 @@ class PublishedAdapter(Adapter):
         self._refuse_reserved(prompt)
         return [*self._begin, *self._spelled(self._question(prompt, None), prompt)]
 
+    def asked(self, prompt: str, image: Image.Image | None) -> tuple[list[int], Image.Image | None]:
+        """For engines that bring the family's processor: the question's tokens with the picture's mark as it is written, once,
+        and the picture as the processor takes it. UserError as of `encode`.
+        """
+        self._refuse_reserved(prompt)
+        self._refuse_unfit(image)
+        text = self._question(prompt, self.prompt.image if image is not None else None)
+        return [*self._begin, *self._ids(text)], self._squared(image)
+
     def decode(self, token_ids: Tensor) -> str:
         ids = super().written(token_ids)
         text: str = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
@@ -90,17 +99,10 @@ class PublishedAdapter(Adapter):
         (self.processor or self.tokenizer).save_pretrained(folder)
 
     def _encode_question(self, text: str, image: Image.Image | None) -> dict[str, Tensor]:
+        self._refuse_unfit(image)
         if image is None:
-            if self.vision is not None and self.vision.needs_picture:
-                raise UserError(
-                    f"model={self.name} answers questions about pictures only; this one has none."
-                )
             return {"input_ids": torch.tensor(self._ids(text))}
-        if self.vision is None:
-            raise UserError(f"model={self.name} reads text only, and this question has a picture.")
-        if self.vision.square:
-            red, green, blue = (int(255 * mean) for mean in self.processor.image_processor.image_mean)
-            image = pad_to_square(image, (red, green, blue))
+        image = self._squared(image)
         encoded = self.processor(images=[image], text=[text], return_tensors="pt", add_special_tokens=False)
         row = {name: encoded[name] for name in encoded if name not in OURS}
         for name in ("input_ids", *LIKE_TOKENS):
@@ -114,6 +116,18 @@ class PublishedAdapter(Adapter):
                 "prompt, so that the picture would not be seen."
             )
         return row
+
+    def _refuse_unfit(self, image: Image.Image | None) -> None:
+        if image is None and self.vision is not None and self.vision.needs_picture:
+            raise UserError(f"model={self.name} answers questions about pictures only; this one has none.")
+        if image is not None and self.vision is None:
+            raise UserError(f"model={self.name} reads text only, and this question has a picture.")
+
+    def _squared(self, image: Image.Image | None) -> Image.Image | None:
+        if image is None or self.vision is None or not self.vision.square:
+            return image
+        red, green, blue = (int(255 * mean) for mean in self.processor.image_processor.image_mean)
+        return pad_to_square(image, (red, green, blue))
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

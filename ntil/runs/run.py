@@ -34,7 +34,13 @@ ROOT_CONF = CONF
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
-FREE_SETTINGS = ("trainer.keep_when_complete", "trainer.persistent_workers", "trainer.find_unused_parameters")
+FREE_SETTINGS = (
+    "trainer.keep_when_complete",
+    "trainer.persistent_workers",
+    "trainer.find_unused_parameters",
+    "evaluation.batch_size",
+    "evaluation.workers",
+)
 # Settings that runs of earlier versions lack, and what they did.
 NEWER = {
     "trainer.on_divergence": "stop",
@@ -45,6 +51,7 @@ NEWER = {
     "trainer.torch_compile": False,
     "trainer.deterministic": False,
     "trainer.liger": False,
+    "evaluation.engine": "hf",
 }
 EVALUATION = "evaluation"  # what may change without training again
 RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")

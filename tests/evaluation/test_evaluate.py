@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from fixtures import run
+from fixtures import SMALL, in_folder, run
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -316,6 +316,28 @@ def test_another_reading_has_a_folder_of_its_own(finished: Path, tmp_path: Path)
     assert ran.code == 0, ran.err
     assert read_json(copy / "evaluation-test-readinglenient" / "metrics.json")["reading"] == "lenient"
     assert (copy / "metrics.json").read_bytes() == before
+
+
+def test_what_changes_no_result_scores_nothing_anew(finished: Path, workplace: Path) -> None:
+    """How many at once and who decodes the pictures; and what earlier versions did not write down."""
+    older = finished.with_name("older")
+    shutil.copytree(finished, older)
+    config = OmegaConf.load(older / "config.yaml")
+    config.name = "older"
+    config.evaluation.batch_size = 128
+    for key in ("engine", "workers"):
+        del config.evaluation[key]
+    OmegaConf.save(config, older / "config.yaml")
+    before = (older / "metrics.json").read_bytes()
+    asked = [*SMALL, *in_folder(workplace), "trainer.eval_steps=2", "evaluation.pictures=true"]
+    for changes in ([], ["evaluation.batch_size=3", "evaluation.workers=2"]):
+        for name in ("older", "finished"):
+            ran = run("train", *asked, f"name={name}", *changes)
+            assert ran.code == 0, ran.err
+            assert "is complete" in ran.out
+    assert (older / "metrics.json").read_bytes() == before
+    assert not (older / "earlier").exists()
+    shutil.rmtree(older)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
