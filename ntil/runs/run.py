@@ -34,7 +34,8 @@ COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")
 FREE_SETTINGS = ("trainer.keep_when_complete",)
-NEWER = {"trainer.on_divergence": "stop"}  # settings that runs of earlier versions lack, and what they did
+# Settings that runs of earlier versions lack, and what they did.
+NEWER = {"trainer.on_divergence": "stop", "trainer.projection": "full"}
 EVALUATION = "evaluation"  # what may change without training again
 RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")
 LONGEST_NAME = (

@@ -43,7 +43,11 @@ CHECKPOINTS = "checkpoints"
 
 def check_settings(cfg: DictConfig) -> None:
     """Refuse a configuration that cannot work before anything is built or written."""
-    load_settings(TrainerSettings, cfg.trainer, "trainer")
+    trainer = load_settings(TrainerSettings, cfg.trainer, "trainer")
+    if trainer.projection == "hidden" and (engine := getattr(trainer, "sharding", "none")) != "none":
+        raise UserError(
+            f"trainer.projection=hidden reads the whole head, which trainer.sharding={engine} divides; use one of them."
+        )
     load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     check_model(cfg.model)
     check_logger(cfg.logger)
@@ -112,6 +116,7 @@ def _train(
         number_loss=loss,
         validate=lambda: score_examples(subject, validation, evaluation).metrics,
         watch=watch,
+        projection=settings.projection,
     )
     for shown_twice in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_twice)

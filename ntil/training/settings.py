@@ -33,6 +33,8 @@ class TrainerSettings:
     loader_workers: int = at_least(0)
     # CPU threads; null: OMP_NUM_THREADS, or the cores divided among the jobs.
     threads: int | None = at_least(1)
+    # Of the loss: from the logits, or from the states before the vocabulary projection, without ever holding the logits.
+    projection: str = one_of("full", "hidden", default="full")
     one_batch: bool = False  # train on the first batch alone, and say whether its loss has gone to 0
     dry_run: bool = False  # say what would be trained, and train nothing
 
