@@ -1,7 +1,5 @@
 """What autograd keeps for the backward, counted tensor by tensor: the oracle of the dry run's estimate.
 
-    python -m tests.oracles.saved_tensors        the four cases of docs/models.md
-
 The model's own forward runs on fake CUDA tensors (sizes without values), under the autocast of training and with flash
 attention, so that no GPU and no memory are needed. Each storage counts once, parameters left out.
 """
