@@ -20,7 +20,8 @@ from ntil.checksums import damage
 from ntil.data.example import read_manifest
 from ntil.evaluation import evaluate, is_scored_like
 from ntil.losses import CrossEntropy, WithCrossEntropy
-from ntil.models import Subject, load_model, logit_width
+from ntil.models import Adapter, Subject, load_model, logit_width
+from ntil.models.outline import outline_model
 from ntil.numbers import NumberVocab
 from ntil.runs import Run
 from ntil.runs.cli import command, prepare_process, remove_empty_output, typed_overrides
@@ -70,11 +71,16 @@ def end(run: Run, metrics: dict[str, Any], cfg: DictConfig) -> None:
     run.complete(metrics, cfg.trainer.keep_when_complete)
 
 
-def build(cfg: DictConfig) -> tuple[Subject, CrossEntropy | WithCrossEntropy]:
-    """The task, the model as the seed and the settings make it, the loss on its vocabulary, and the finished data set."""
+def build(
+    cfg: DictConfig, made: tuple[Any, Adapter] | None = None
+) -> tuple[Subject, CrossEntropy | WithCrossEntropy]:
+    """The task, the model as the seed and the settings make it, the loss on its vocabulary, and the finished data set.
+
+    made: the model and its adapter, where they are there already.
+    """
     task = instantiate(cfg.task)
     set_seed(cfg.seed)
-    model, adapter = load_model(cfg.model)
+    model, adapter = made or load_model(cfg.model)
     vocab = NumberVocab.from_tokenizer(adapter.tokenizer, vocab_size=logit_width(model))
     loss = instantiate(cfg.loss, vocab=vocab)
     settings = OmegaConf.to_container(cfg.data, resolve=True)
@@ -84,9 +90,11 @@ def build(cfg: DictConfig) -> tuple[Subject, CrossEntropy | WithCrossEntropy]:
 
 def dry_run(cfg: DictConfig) -> None:
     """Print what would be trained, after the same checks; nothing is written but the data set."""
+    outline = outline_model(cfg.model)  # without weights
     try:
-        subject, _ = build(cfg)
-        print("\n".join([*check_before_training(subject, cfg), "", fitting_report(subject, cfg)]))
+        subject, _ = build(cfg, (outline.model, outline.adapter))
+        checked = check_before_training(subject, cfg, counted=outline.counted)
+        print("\n".join([*checked, "", fitting_report(subject, cfg, outline)]))
     finally:
         if is_first():
             remove_empty_output()

@@ -9,11 +9,12 @@ NumberTrainer(model, args, train_dataset=…, number_loss=full)
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ntil.errors import UserError
 from ntil.integrations.alignment import aligned, check_decoder_inputs, decoder_inputs, shifts_labels
@@ -89,6 +90,9 @@ class NumberLossMixin:
     accelerator: Any
     model: Any
     compute_loss_func: Any
+    head: nn.Linear | None = (
+        None  # whose inputs the model returns in place of logits, inside `forward_context`
+    )
     _signature_columns: list[str]
 
     def __init__(self, *args: Any, number_loss: FullLoss, shift: bool | None = None, **kwargs: Any) -> None:
@@ -118,7 +122,8 @@ class NumberLossMixin:
         labels, label_weights = inputs.get("labels"), inputs.get(LABEL_WEIGHTS)
         fed = {name: x for name, x in inputs.items() if name not in ("labels", LABEL_WEIGHTS)}
         fed = {name: x for name, x in fed.items() if not name.startswith("_")}  # TRL's notes to itself
-        outputs = model(**fed, **decoder_inputs(self._bare(), fed, labels))
+        with self.forward_context():
+            outputs = model(**fed, **decoder_inputs(self._bare(), fed, labels))
         logits, labels, label_weights = aligned(outputs, labels, self._shifts(fed), label_weights)
         training = logits.requires_grad
         share = len(labels) / self._samples if training and self._samples is not None else None
@@ -126,7 +131,7 @@ class NumberLossMixin:
             token_share = _share(_weight(labels, label_weights), self._weights)
         else:
             token_share = _share((labels >= 0).sum(), num_items_in_batch)
-        parts = weighted(self.number_loss, logits, labels, token_share, share, label_weights)
+        parts = weighted(self.number_loss, logits, labels, token_share, share, label_weights, self.head)
         if training:
             self.on_parts(parts)
         loss = parts.total
@@ -134,6 +139,10 @@ class NumberLossMixin:
             # DDP takes the mean over processes, and the counts are sums over them.
             loss = loss * (self.accelerator.num_processes // self._copies())
         return (loss, outputs) if return_outputs else loss
+
+    def forward_context(self) -> AbstractContextManager[Any]:
+        """Around each forward pass; a subclass with a `head` makes the model return that one's inputs [B, K, H] here."""
+        return nullcontext()
 
     def on_parts(self, parts: LossParts) -> None:
         """Called with each training batch's parts; a subclass may log them.
@@ -179,6 +188,7 @@ def weighted(
     token_share: Tensor | None,
     sample_share: Tensor | float | None,
     label_weights: Tensor | None = None,
+    head: nn.Linear | None = None,
 ) -> LossParts:
     """The loss of a micro-batch and its parts, each of them as the micro-batch's part in that of its step.
 
@@ -186,20 +196,25 @@ def weighted(
     counts by `sample_share`.
     sample_share: the micro-batch's share of the step's samples, by which the number loss counts where it is added as
     it is (balance="none"); None for the share of tokens.
+    head: the vocabulary projection, where `logits` are the hidden states [B, K, H] before it.
     """
     options: dict[str, Any] = {} if label_weights is None else {"label_weights": label_weights}
     if token_share is None:
         share = 1.0 if sample_share is None else sample_share
-        return _scaled(_parts(full, logits, labels, options), share, share)
+        return _scaled(_parts(full, logits, labels, options, head), share, share)
     number_share: Tensor | float = token_share
     if sample_share is not None and isinstance(full, WithCrossEntropy) and full.balance == "none":
         options["number_scale"] = sample_share / token_share.clamp(min=1e-12)
         number_share = sample_share
-    return _scaled(_parts(full, logits, labels, options), token_share, number_share)
+    return _scaled(_parts(full, logits, labels, options, head), token_share, number_share)
 
 
-def _parts(full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any]) -> LossParts:
+def _parts(
+    full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any], head: nn.Linear | None
+) -> LossParts:
     """Of a loss of ours; a compiled one is called as it is and has a total only."""
+    if head is not None:
+        return full.parts_from_hidden(logits, head.weight, labels, head_bias=head.bias, **options)
     if isinstance(full, CrossEntropy | WithCrossEntropy):
         return full.parts(logits, labels, **options)
     return LossParts(full(logits, labels, **options))

@@ -107,7 +107,12 @@ class WithCrossEntropy(FullLoss):
         return _joined(ce_weight * ce + weight * number.total, ce, number)
 
     def _parts_of_head(
-        self, hidden: Tensor, head: Head, labels: Tensor, label_weights: Tensor | None
+        self,
+        hidden: Tensor,
+        head: Head,
+        labels: Tensor,
+        label_weights: Tensor | None,
+        number_scale: Tensor | float = 1.0,
     ) -> LossParts:
         """As `_fused_parts`, with the number tokens' columns computed from their rows of the head."""
         if self.loss.needs_normaliser:
@@ -132,7 +137,7 @@ class WithCrossEntropy(FullLoss):
             number=number.total,
             columns=at,
             column_gradient=gradient,
-            weights=self._weights(labels, is_number, label_weights=label_weights),
+            weights=self._weights(labels, is_number, number_scale, label_weights),
             by_ratio=self.balance == "ce_ratio",
             label_weights=label_weights,
         )

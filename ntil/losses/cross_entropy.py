@@ -108,12 +108,15 @@ class FullLoss(nn.Module):
         logit_scale: float = 1.0,
         softcap: float | None = None,
         label_weights: Tensor | None = None,
+        **options: Tensor | float,
     ) -> LossParts:
-        """`from_hidden` with everything it is made of; only `total` carries the graph."""
+        """`from_hidden` with everything it is made of; only `total` carries the graph. options: those of `parts`."""
         labels = checked_labels(hidden, labels, "hidden", "H")
         label_weights = checked_label_weights(label_weights, labels, hidden)
         head = checked_head(hidden, Head(head_weight, head_bias, logit_scale, softcap))
-        return self._parts_of_head(without_masked(hidden, labels >= 0), head, labels, label_weights)
+        return self._parts_of_head(
+            without_masked(hidden, labels >= 0), head, labels, label_weights, **options
+        )
 
     def _parts_of_head(
         self, hidden: Tensor, head: Head, labels: Tensor, label_weights: Tensor | None

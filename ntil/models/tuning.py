@@ -27,9 +27,8 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 
 def tune(model: PreTrainedModel, tuning: TuningSettings, family: Family) -> Any:
     """`model` with gradients where `tuning` wants them: itself, or wrapped by PEFT."""
+    check_quantization(tuning)
     if tuning.quantize != "none":
-        if tuning.method == "full":
-            raise UserError("model.tuning.quantize=4bit freezes the weights, so it needs tuning.method=lora.")
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if tuning.gradient_checkpointing:
         model.activation_checkpointing_enable()
@@ -46,6 +45,12 @@ def tune(model: PreTrainedModel, tuning: TuningSettings, family: Family) -> Any:
     )
     with _quiet():
         return get_peft_model(model, config)
+
+
+def check_quantization(tuning: TuningSettings) -> None:
+    """UserError where the weights are to be quantised and trained."""
+    if tuning.quantize != "none" and tuning.method == "full":
+        raise UserError("model.tuning.quantize=4bit freezes the weights, so it needs tuning.method=lora.")
 
 
 def _check_targets(model: PreTrainedModel, tuning: TuningSettings) -> None:

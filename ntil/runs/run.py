@@ -51,6 +51,7 @@ NEWER = {
     "trainer.torch_compile": False,
     "trainer.deterministic": False,
     "trainer.liger": False,
+    "trainer.projection": "full",
     "evaluation.engine": "hf",
 }
 EVALUATION = "evaluation"  # what may change without training again

@@ -69,8 +69,11 @@ class Measured(NamedTuple):
     unwritten: Reasons  # the same of the true answers
 
 
-def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
-    """The lines to print before a training. cfg: the whole configuration. UserError where it could not go well."""
+def check_before_training(subject: Subject, cfg: DictConfig, counted: bool = True) -> list[str]:
+    """The lines to print before a training. cfg: the whole configuration. UserError where it could not go well.
+
+    counted: whether the tokens are the model's own. What an estimate of them would refuse is told.
+    """
     trainer = load_settings(TrainerSettings, cfg.trainer, "trainer")
     evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     adapter, task, data = subject.adapter, subject.task, subject.data
@@ -91,11 +94,18 @@ def check_before_training(subject: Subject, cfg: DictConfig) -> list[str]:
         measured[split] = _measure(adapter, task, examples, data)
     if "train" in measured:
         check_batch_size(trainer, len(measured["train"].examples), data)
-        _refuse_unspelled(measured["train"], data)
-    _refuse_cut(measured, task)
-    for texts in measured.values():
-        _refuse_too_long(subject.model, adapter, task, data, texts.longest, "text_config" in cfg.model)
-    return [
+    told: list[str] = []
+    try:
+        if "train" in measured:
+            _refuse_unspelled(measured["train"], data)
+        _refuse_cut(measured, task)
+        for texts in measured.values():
+            _refuse_too_long(subject.model, adapter, task, data, texts.longest, "text_config" in cfg.model)
+    except UserError as error:
+        if counted:
+            raise
+        told.append(f"by an estimate of the tokens, this would be refused: {error}")
+    return told + [
         line
         for split in scored
         for line in _told(adapter, task, split, measured[split], evaluation.constrained)

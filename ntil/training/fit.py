@@ -53,7 +53,13 @@ CHECKPOINTS = "checkpoints"
 
 def check_settings(cfg: DictConfig) -> None:
     """Refuse a configuration that cannot work before anything is built or written."""
-    check_sharding(load_settings(TrainerSettings, cfg.trainer, "trainer"))
+    trainer = load_settings(TrainerSettings, cfg.trainer, "trainer")
+    if not trainer.dry_run:  # which may say what a training on other devices would take
+        check_sharding(trainer)
+    if trainer.projection == "hidden" and trainer.sharding != "none":
+        raise UserError(
+            f"trainer.projection=hidden reads the whole head, which trainer.sharding={trainer.sharding} divides; use one of them."
+        )
     load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
     check_model(cfg.model)
     check_logger(cfg.logger)
@@ -154,6 +160,7 @@ def _train(
         validate=lambda: score_examples(subject, validation, evaluation).metrics,
         watch=watch,
         order=_order(train, settings, cfg.seed),
+        projection=settings.projection,
     )
     check_engine(trainer, settings)
     for shown_twice in (PrinterCallback, ProgressCallback):

@@ -57,6 +57,8 @@ class TrainerSettings:
     torch_compile: bool = False
     deterministic: bool = False  # only kernels that give the same digits every time; slower on a GPU
     liger: bool = False  # Liger's kernels for norms, rotary positions and feed-forward layers, on a GPU
+    # Of the loss: from the logits, or from the states before the vocabulary projection, without ever holding the logits.
+    projection: str = one_of("full", "hidden", default="full")
     one_batch: bool = False  # train on the first batch alone, and say whether its loss has gone to 0
     dry_run: bool = False  # say what would be trained, and train nothing
 

@@ -1,6 +1,7 @@
 """The one training loop: the Hugging Face Trainer with a loss of ours and validation by generation."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerControl
 
 from ntil.data.dataset import ROW
+from ntil.errors import UserError
 from ntil.integrations import NumberLossMixin
-from ntil.losses import LossParts
+from ntil.losses import CrossEntropy, LossParts, WithCrossEntropy
+from ntil.models.head import passing_hidden, plain_head
 from ntil.training.divergence import DivergenceWatch
 from ntil.training.states import check_states, going_on_from
 
@@ -22,6 +25,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
     Only the last `logits_to_keep` positions of each (left-padded) row go through the vocabulary projection.
     validate: a function of no arguments that returns metrics by name; called in place of a loss on an eval set.
     order: in which the records of an epoch are trained on; None: randomly.
+    projection: "hidden" computes the loss from the states before the vocabulary projection; full logits never exist.
     watch: told each micro-batch's rows and loss, and the step's norm of the gradient; one of the callbacks.
     """
 
@@ -31,9 +35,13 @@ class NumberTrainer(NumberLossMixin, Trainer):
         validate: Callable[[], dict[str, Any]],
         watch: DivergenceWatch | None = None,
         order: Sampler[int] | None = None,
+        projection: str = "full",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if projection == "hidden":
+            check_projection(self.number_loss, self.args)
+            self.head = plain_head(self.model)
         self.validate, self.watch, self.order = validate, watch, order
         self._sums: dict[str, Tensor] = {}  # of the loss's parts since the last log line, in this process
         self._steps = 0  # since the last log line
@@ -60,6 +68,16 @@ class NumberTrainer(NumberLossMixin, Trainer):
         if self.watch is not None:
             self.watch.norm = norm
         return norm
+
+    def forward_context(self) -> AbstractContextManager[Any]:
+        return super().forward_context() if self.head is None else passing_hidden(self.head)
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """As the mixin's; the products with the head are made under the autocast of the model's own."""
+        if self.head is None:
+            return super().compute_loss(*args, **kwargs)
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.args.bf16):
+            return super().compute_loss(*args, **kwargs)
 
     def on_parts(self, parts: LossParts) -> None:
         """Sums up the parts for the next log line."""
@@ -126,3 +144,14 @@ class NumberTrainer(NumberLossMixin, Trainer):
                 f"its weights are not this model's; it lacks {len(lost)} ({', '.join(lost[:3])}) and has "
                 f"{len(load_result.unexpected_keys)} others"
             )
+
+
+def check_projection(loss: CrossEntropy | WithCrossEntropy, args: Any) -> None:
+    """UserError where trainer.projection=hidden cannot work with this loss and these arguments."""
+    if isinstance(loss, WithCrossEntropy) and loss.loss.needs_normaliser:
+        raise UserError(
+            f"trainer.projection=hidden: {type(loss.loss).__name__} needs the logits of the whole vocabulary; use "
+            "trainer.projection=full."
+        )
+    if args.torch_compile:
+        raise UserError("trainer.projection=hidden and torch_compile don't go together; use one of them.")

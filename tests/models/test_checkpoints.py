@@ -83,7 +83,7 @@ def test_the_original_layouts_are_refused(name: str, config: dict[str, Any], tmp
 
 
 def test_an_original_layout_on_the_hub_is_downloaded_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ntil.models.checkpoint._reach_hub", lambda settings: None)
+    monkeypatch.setattr("ntil.models.checkpoint.reach_hub", lambda settings: None)
     published = {"model_type": "baichuan"}
     monkeypatch.setattr(
         "ntil.models.checkpoint.PreTrainedConfig.get_config_dict", lambda *_, **__: (published, {})

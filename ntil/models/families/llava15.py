@@ -10,7 +10,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from ntil.models.family import CLIP_LINEARS, Family, Vision
+from ntil.models.family import CLIP_LINEARS, Family, Published, Vision
 from ntil.models.settings import ModelSettings, TwinSettings
 from ntil.models.twin_sizes import PATCH, text_sizes, vision_sizes
 from ntil.models.twin_tokenizers import TwinTokenizer
@@ -54,6 +54,39 @@ def twin_processor(_: ModelSettings, sizes: TwinSettings, tokenizer: PreTrainedT
     return llava_processor(sizes, tokenizer, IMAGE)
 
 
+# As config.json of the hub's repository has them.
+PUBLISHED = {
+    "llava-hf/llava-1.5-7b-hf": Published(
+        {
+            "text_config": {
+                "model_type": "llama",
+                "vocab_size": 32064,
+                "hidden_size": 4096,
+                "intermediate_size": 11008,
+                "num_hidden_layers": 32,
+                "num_attention_heads": 32,
+                "num_key_value_heads": 32,
+                "max_position_embeddings": 4096,
+            },
+            "vision_config": {
+                "model_type": "clip_vision_model",
+                "hidden_size": 1024,
+                "intermediate_size": 4096,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+                "image_size": 336,
+                "patch_size": 14,
+                "projection_dim": 768,
+            },
+            "image_token_index": 32000,
+            "vision_feature_layer": -2,
+            "vision_feature_select_strategy": "default",
+        },
+        parameters=7.063,
+    ),
+}
+
+
 FAMILY = Family(
     model_class=LlavaForConditionalGeneration,
     twin_tokenizer=TwinTokenizer(
@@ -64,4 +97,5 @@ FAMILY = Family(
     ),
     twin_config=twin_config,
     vision=Vision(tower="vision_tower", linears=CLIP_LINEARS, twin_processor=twin_processor, square=True),
+    published=PUBLISHED,
 )

@@ -10,7 +10,7 @@ from transformers import (
     SiglipImageProcessor,
 )
 
-from ntil.models.family import CLIP_LINEARS, Family, Vision
+from ntil.models.family import CLIP_LINEARS, Family, Published, Vision
 from ntil.models.settings import ModelSettings, TwinSettings
 from ntil.models.twin_sizes import PATCH, text_sizes, vision_sizes
 from ntil.models.twin_tokenizers import TwinTokenizer
@@ -34,6 +34,41 @@ def twin_processor(_: ModelSettings, sizes: TwinSettings, tokenizer: PreTrainedT
     return PaliGemmaProcessor(images, tokenizer)
 
 
+# As config.json of the hub's repository has them.
+PUBLISHED = {
+    "google/paligemma-3b-pt-224": Published(
+        {
+            "text_config": {
+                "model_type": "gemma",
+                "vocab_size": 257216,
+                "hidden_size": 2048,
+                "intermediate_size": 16384,
+                "num_hidden_layers": 18,
+                "num_attention_heads": 8,
+                "num_key_value_heads": 1,
+                "max_position_embeddings": 8192,
+                "head_dim": 256,
+            },
+            "vision_config": {
+                "model_type": "siglip_vision_model",
+                "hidden_size": 1152,
+                "intermediate_size": 4304,
+                "num_hidden_layers": 27,
+                "num_attention_heads": 16,
+                "image_size": 224,
+                "patch_size": 14,
+                "vision_use_head": False,
+            },
+            "projection_dim": 2048,
+            "image_token_index": 257152,
+            "vocab_size": 257216,
+            "hidden_size": 2048,
+        },
+        parameters=2.923,
+    ),
+}
+
+
 FAMILY = Family(
     model_class=PaliGemmaForConditionalGeneration,
     twin_tokenizer=TwinTokenizer(
@@ -46,4 +81,6 @@ FAMILY = Family(
         tower="vision_tower", linears=CLIP_LINEARS, twin_processor=twin_processor, needs_picture=True
     ),
     answer_marks=r"<loc[0-9]{4}>",
+    published=PUBLISHED,
+    more_tokens=tuple(f"<loc{number:04d}>" for number in range(1024)),
 )

@@ -11,7 +11,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from ntil.models.family import Family, TowerShape, Vision
+from ntil.models.family import Family, Published, TowerShape, Vision
 from ntil.models.settings import ModelSettings, TwinSettings
 from ntil.models.twin_sizes import PATCH, grouped_sizes
 from ntil.models.twin_tokenizers import CHATML, TwinTokenizer
@@ -68,6 +68,75 @@ def tower_shape(config: Any) -> TowerShape:
     return TowerShape(config.depth, config.embed_dim, config.embed_dim * config.mlp_ratio, PATCHES)
 
 
+# As config.json of the hub's repository has them.
+PUBLISHED = {
+    "Qwen/Qwen2-VL-2B-Instruct": Published(
+        {
+            "text_config": {
+                "vocab_size": 151936,
+                "hidden_size": 1536,
+                "intermediate_size": 8960,
+                "num_hidden_layers": 28,
+                "num_attention_heads": 12,
+                "num_key_value_heads": 2,
+                "max_position_embeddings": 32768,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 1000000.0,
+                    "mrope_section": [16, 24, 24],
+                },
+            },
+            "vision_config": {
+                "depth": 32,
+                "embed_dim": 1280,
+                "hidden_size": 1536,
+                "num_heads": 16,
+                "mlp_ratio": 4,
+                "patch_size": 14,
+            },
+            "image_token_id": 151655,
+            "video_token_id": 151656,
+            "vision_start_token_id": 151652,
+            "vision_end_token_id": 151653,
+            "tie_word_embeddings": True,
+        },
+        parameters=2.209,
+    ),
+    "Qwen/Qwen2-VL-7B-Instruct": Published(
+        {
+            "text_config": {
+                "vocab_size": 152064,
+                "hidden_size": 3584,
+                "intermediate_size": 18944,
+                "num_hidden_layers": 28,
+                "num_attention_heads": 28,
+                "num_key_value_heads": 4,
+                "max_position_embeddings": 32768,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 1000000.0,
+                    "mrope_section": [16, 24, 24],
+                },
+            },
+            "vision_config": {
+                "depth": 32,
+                "embed_dim": 1280,
+                "hidden_size": 3584,
+                "num_heads": 16,
+                "mlp_ratio": 4,
+                "patch_size": 14,
+            },
+            "image_token_id": 151655,
+            "video_token_id": 151656,
+            "vision_start_token_id": 151652,
+            "vision_end_token_id": 151653,
+            "tie_word_embeddings": False,
+        },
+        parameters=8.291,
+    ),
+}
+
+
 FAMILY = Family(
     model_class=Qwen2VLForConditionalGeneration,
     twin_tokenizer=QWEN_TOKENIZER,
@@ -79,4 +148,5 @@ FAMILY = Family(
         shape=tower_shape,
     ),
     answer_marks=BOX_MARKS,
+    published=PUBLISHED,
 )

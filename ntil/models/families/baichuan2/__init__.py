@@ -5,7 +5,7 @@ from typing import Any
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ntil.models.families.baichuan2.layout import plan
-from ntil.models.family import Family, PublishedLayout
+from ntil.models.family import Family, Published, PublishedLayout
 from ntil.models.settings import TwinSettings
 from ntil.models.twin_sizes import text_sizes
 from ntil.models.twin_tokenizers import TwinTokenizer
@@ -13,6 +13,23 @@ from ntil.models.twin_tokenizers import TwinTokenizer
 
 def twin_config(sizes: TwinSettings, tokenizer: PreTrainedTokenizerFast, _: Any) -> LlamaConfig:
     return LlamaConfig(**text_sizes(sizes, tokenizer))
+
+
+# As config.json of the hub's repository has them, in Llama's terms.
+PUBLISHED = {
+    "baichuan-inc/Baichuan2-7B-Base": Published(
+        {
+            "vocab_size": 125696,
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "max_position_embeddings": 4096,
+        },
+        parameters=7.506,
+    ),
+}
 
 
 FAMILY = Family(
@@ -28,4 +45,5 @@ FAMILY = Family(
         recognises=lambda published: published.get("model_type") == "baichuan",
         plan=plan,
     ),
+    published=PUBLISHED,
 )
