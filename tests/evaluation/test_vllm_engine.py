@@ -111,8 +111,13 @@ def test_an_evaluation_through_it(
     subject = Subject(model, adapter, ArithmeticTask(max_new_tokens=5), data)
     texts = {}
     for engine in ("hf", "vllm"):
-        asked = composed(f"evaluation.engine={engine}", "evaluation.pictures=false").evaluation
-        evaluate(subject, {**asked, "workers": workers, "batch_size": 1}, tmp_path / engine)
+        asked = composed(
+            f"evaluation.engine={engine}",
+            "evaluation.pictures=false",
+            "evaluation.batch_size=1",
+            f"evaluation.workers={workers}",
+        ).evaluation
+        evaluate(subject, asked, tmp_path / engine)
         rows = list(read_jsonl(tmp_path / engine / "predictions.jsonl"))
         texts[engine] = [(row["id"], row["text"], row["tokens"]) for row in rows]
     assert texts["hf"] == texts["vllm"]
