@@ -90,7 +90,7 @@ class NumberLossMixin:
     accelerator: Any
     model: Any
     compute_loss_func: Any
-    head: nn.Module | None = (
+    head: nn.Linear | None = (
         None  # whose inputs the model returns in place of logits, inside `forward_context`
     )
     _signature_columns: list[str]
@@ -185,7 +185,7 @@ def weighted(
     token_share: Tensor | None,
     sample_share: Tensor | float | None,
     label_weights: Tensor | None = None,
-    head: nn.Module | None = None,
+    head: nn.Linear | None = None,
 ) -> LossParts:
     """The loss of a micro-batch and its parts; `total` is the micro-batch's part in the loss of its step.
 
@@ -206,7 +206,7 @@ def weighted(
 
 
 def _parts(
-    full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any], head: nn.Module | None
+    full: FullLoss, logits: Tensor, labels: Tensor, options: dict[str, Any], head: nn.Linear | None
 ) -> LossParts:
     """Of a loss of ours; a compiled one is called as it is and has a total only."""
     if head is not None:

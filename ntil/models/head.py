@@ -41,7 +41,7 @@ def passing_hidden(head: nn.Linear) -> Iterator[None]:
     def forward(hidden: Tensor) -> Tensor:
         return hidden
 
-    head.forward = forward  # type: ignore[method-assign]
+    head.forward = forward  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

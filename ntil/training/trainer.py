@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Trainer, TrainerControl
 
 from ntil.data.dataset import ROW
@@ -59,7 +59,7 @@ class NumberTrainer(NumberLossMixin, Trainer):
         return norm
 
     def forward_context(self) -> AbstractContextManager[Any]:
-        return passing_hidden(self.head) if isinstance(self.head, nn.Linear) else super().forward_context()
+        return super().forward_context() if self.head is None else passing_hidden(self.head)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """As the mixin's; the products with the head are made under the autocast of the model's own."""
