@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+import pandas as pd
 
 from experiments.compare import labels
 from experiments.compare.groups import Members, row_groups
-from experiments.compare.pairing import Column, Scores, by_item, number_of, paired
+from experiments.compare.pairing import Column, Scores, by_item, paired
 from experiments.compare.spec import TableSpec
-from experiments.compare.statistics import Array, Difference, Summary, summarise
-from experiments.results.csv_files import Row
+from experiments.compare.statistics import Difference, Summary, summarise
+from experiments.results.rows import MetricRow, RunRow
 from experiments.results.store import Store
 from ntil.errors import UserError, did_you_mean
 
@@ -55,8 +55,8 @@ class Comparison:
     spec: TableSpec
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
-    runs: tuple[Row, ...]  # one row of runs.csv for each run behind the table
-    counts: tuple[tuple[str, str], ...]  # (split, number of items), each pair once
+    runs: tuple[RunRow, ...]  # one row of runs.csv for each run behind the table
+    counts: tuple[tuple[str, int], ...]  # (split, number of items), each pair once
     effects: tuple[Contrast, ...] = ()  # of each factor: the grid's rows that have it minus its others
     pooled: tuple[Contrast, ...] = ()  # each row minus the baseline, over all groups together
 
@@ -71,9 +71,9 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     if not data:
         raise UserError(f"{store.runs_path} has no runs of {experiment!r}; collect them first.")
     _check_effects(experiment, spec, expected)
-    columns = _columns(experiment, spec, data)
-    runs = {row["run"]: row for row in data}
-    values = {(row["run"], row["split"], row["metric"]): row["value"] for row in data}
+    columns = _columns(experiment, spec, store.metrics(data))
+    runs = {row.run: row for row in data}
+    values = {(row.run, row.split, row.metric): row.value for row in data}
     scores = by_item(store.scores(experiment))
     rows: list[TableRow] = []
     effects: list[Contrast] = []
@@ -84,24 +84,19 @@ def compare(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
         rows.extend(_mark_best(grouped, columns))
         effects.extend(_effects(group, members, spec, columns, scores, expected))
     behind = tuple(runs[name] for name in sorted(runs))
-    counts = tuple(sorted({(row["split"], row["count"]) for row in data}))
+    counts = tuple(sorted({(row.split, row.count) for row in data}))
     pooled = _pooled(list(groups.values()), spec, columns, scores, expected)
     return Comparison(experiment, spec, columns, tuple(rows), behind, counts, tuple(effects), tuple(pooled))
 
 
-def _columns(experiment: str, spec: TableSpec, data: Sequence[Row]) -> tuple[Column, ...]:
-    about = {row["metric"]: row for row in data}
+def _columns(experiment: str, spec: TableSpec, metrics: Sequence[MetricRow]) -> tuple[Column, ...]:
+    about = {row.metric: row for row in metrics}
     if unknown := [metric for metric in spec.metrics if metric not in about]:
         near = did_you_mean(unknown[0], about)
         raise UserError(
             f"the runs of {experiment} have no metric {unknown[0]!r}.{near} They have: {', '.join(about)}."
         )
-    return tuple(
-        Column(split, metric, row["label"], row["better"], row["unit"], int(row["digits"]), _ratio(row))
-        for split in spec.splits
-        for metric in spec.metrics
-        for row in [about[metric]]
-    )
+    return tuple(Column(split, about[metric]) for split in spec.splits for metric in spec.metrics)
 
 
 def _row(
@@ -110,15 +105,15 @@ def _row(
     members: Members,
     spec: TableSpec,
     columns: Sequence[Column],
-    values: Mapping[tuple[str, str, str], str],
+    values: Mapping[tuple[str, str, str], float | None],
     scores: Scores,
 ) -> TableRow:
     runs, baseline = members.get(value, {}), members.get(spec.baseline, {})
     entries = []
     for column in columns:
-        cells = [values.get((run, column.split, column.metric), "") for run in runs.values()]
+        found = [values.get((run, column.split, column.metric)) for run in runs.values()]
         difference = None if value == spec.baseline else paired([runs], [baseline], column, scores)
-        summary = summarise([float(cell) for cell in cells if cell])
+        summary = summarise([value for value in found if value is not None])
         entries.append(Entry(summary, difference, _scored_share(runs, column, scores)))
     return TableRow(group, value, tuple(entries), value == spec.baseline)
 
@@ -174,21 +169,11 @@ def _pooled(
     return found
 
 
-def _ratio(row: Row) -> tuple[tuple[str, ...], ...] | None:
-    return tuple(tuple(names.split("+")) for names in row["ratio"].split("/")) if row["ratio"] else None
-
-
 def _scored_share(runs: Mapping[int, str], column: Column, scores: Scores) -> float | None:
     """None for metrics that no single item has: ratios and those of a whole split."""
-    cells: Array = np.array(
-        [
-            number_of(row[column.metric])
-            for run in runs.values()
-            for row in scores.get((run, column.split), {}).values()
-            if column.metric in row
-        ]
-    )
-    return float(1 - np.isnan(cells).mean()) if cells.size else None
+    tables = [scores[run, column.split] for run in runs.values() if (run, column.split) in scores]
+    cells = pd.concat([table[column.metric] for table in tables if column.metric in table] or [pd.Series()])
+    return float(1 - cells.isna().mean()) if cells.size else None
 
 
 def _mark_best(rows: list[TableRow], columns: Sequence[Column]) -> list[TableRow]:
@@ -196,12 +181,14 @@ def _mark_best(rows: list[TableRow], columns: Sequence[Column]) -> list[TableRow
     marked = [list(row.entries) for row in rows]
     for index, column in enumerate(columns):
         means = [entry[index].summary.mean for entry in marked]
-        known = [round(mean, column.digits) for mean in means if mean is not None and math.isfinite(mean)]
+        known = [
+            round(mean, column.about.decimals) for mean in means if mean is not None and math.isfinite(mean)
+        ]
         if len(set(known)) < 2:
             continue
-        best = max(known) if column.better == "higher" else min(known)
+        best = max(known) if column.about.better == "higher" else min(known)
         for entries, mean in zip(marked, means, strict=True):
-            if mean is not None and math.isfinite(mean) and round(mean, column.digits) == best:
+            if mean is not None and math.isfinite(mean) and round(mean, column.about.decimals) == best:
                 old = entries[index]
                 entries[index] = Entry(old.summary, old.difference, old.scored, best=True)
     return [

@@ -4,15 +4,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from experiments.compare import labels
 from experiments.compare.groups import row_groups
+from experiments.compare.pairing import Scores, by_item
 from experiments.compare.spec import TableSpec
 from experiments.compare.statistics import Summary, summarise
-from experiments.results.csv_files import Row
-from experiments.results.error_counts import BINS, CALIBRATION, PLACE
+from experiments.results.error_counts import CALIBRATION, PLACE
 from experiments.results.magnitude import WRONG_DIGITS, binned, magnitude_of
+from experiments.results.rows import ErrorRow
 from experiments.results.store import Store
 from ntil.data.magnitude import Magnitude
+
+Counts = dict[tuple[str, str], list[ErrorRow]]  # by run and split
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,12 @@ class Analysis:
 
 def analyse(experiment: str, spec: TableSpec, store: Store, expected: Sequence[str] = ()) -> Analysis | None:
     """None where no run has anything to show. Rows stand as in the table: the baseline, then as `expected`."""
-    runs = {row["run"]: row for row in store.runs(experiment)}
-    magnitude = magnitude_of(next(iter(runs.values()))["task"])
-    counts = _by_run_and_split(store.errors(experiment))
-    scores = _by_run_and_split(store.scores(experiment)) if magnitude.measure else {}
+    runs = {row.run: row for row in store.runs(experiment)}
+    magnitude = magnitude_of(next(iter(runs.values())).task)
+    counts: Counts = defaultdict(list)
+    for row in store.errors(experiment):
+        counts[row.run, row.split].append(row)
+    scores = by_item(store.scores(experiment)) if magnitude.measure else {}
     rows: list[RowErrors] = []
     for split in spec.splits:
         for group, members in row_groups(runs, spec.rows).items():
@@ -94,40 +101,33 @@ def analyse(experiment: str, spec: TableSpec, store: Store, expected: Sequence[s
     return Analysis(experiment, magnitude.title, magnitude.bins, magnitude.hidden, places, tuple(rows))
 
 
-def calibration(runs: Sequence[Sequence[Row]]) -> Calibration | None:
+def calibration(runs: Sequence[Sequence[ErrorRow]]) -> Calibration | None:
     """From the calibration rows of each run."""
-    runs = [rows for rows in runs if rows]
-    if not runs:
+    tables = [pd.DataFrame(rows) for rows in runs if rows]
+    if not tables:
         return None
-    sums = [[0.0, 0.0, 0] for _ in range(BINS)]  # confidence, right, tokens
-    for rows in runs:
-        for row in rows:
-            entry = sums[int(row["bin"])]
-            entry[0] += float(row["confidence"])
-            entry[1] += int(row["right"])
-            entry[2] += int(row["count"])
-    tokens = sum(int(entry[2]) for entry in sums)
-    points = tuple((c / n, r / n, int(n)) for c, r, n in sums if n)
-    right, confidence = (sum(entry[side] for entry in sums) / tokens for side in (1, 0))
-    return Calibration(summarise([ece(rows) for rows in runs]), tokens, right, confidence, points)
+    bins = pd.concat(tables).groupby("bin")[["confidence", "right", "count"]].sum()
+    points = tuple((c / n, r / n, int(n)) for c, r, n in bins.itertuples(index=False))
+    confidence, right, tokens = bins.sum()
+    eces = summarise([ece(table) for table in tables])
+    return Calibration(eces, int(tokens), right / tokens, confidence / tokens, points)
 
 
-def ece(rows: Sequence[Row]) -> float:
+def ece(bins: pd.DataFrame) -> float:
     """Σ over the bins of tokens/all · |share right − mean confidence|, of one run."""
-    total = sum(int(row["count"]) for row in rows)
-    return sum(abs(int(row["right"]) - float(row["confidence"])) for row in rows) / total
+    return float((bins["right"] - bins["confidence"]).abs().sum() / bins["count"].sum())
 
 
 def _magnitude(
     magnitude: Magnitude,
     run: str,
     split: str,
-    scores: Mapping[tuple[str, str], Sequence[Row]],
-    counts: Mapping[tuple[str, str], Sequence[Row]],
+    scores: Scores,
+    counts: Counts,
 ) -> dict[str, int]:
     if magnitude.measure is not None:
-        return binned(magnitude, scores.get((run, split), ()))
-    return {row["bin"]: int(row["count"]) for row in _kind(counts, run, split, WRONG_DIGITS)}
+        return binned(magnitude, scores[run, split]) if (run, split) in scores else {}
+    return {row.bin: row.count for row in _kind(counts, run, split, WRONG_DIGITS)}
 
 
 def _shares(runs: Sequence[Mapping[str, int]]) -> Shares | None:
@@ -140,14 +140,15 @@ def _shares(runs: Sequence[Mapping[str, int]]) -> Shares | None:
     return _summed(shares, lambda name: total)
 
 
-def _wrong(runs: Iterable[Sequence[Row]]) -> Shares | None:
+def _wrong(runs: Iterable[Sequence[ErrorRow]]) -> Shares | None:
     """Of each run's digits at a place, how many are wrong."""
     shares: dict[str, list[float]] = defaultdict(list)
     counts: dict[str, int] = defaultdict(int)
     for rows in runs:
         for row in rows:
-            shares[row["bin"]].append(1 - int(row["right"]) / int(row["count"]))
-            counts[row["bin"]] += int(row["count"])
+            assert row.right is not None
+            shares[row.bin].append(1 - row.right / row.count)
+            counts[row.bin] += row.count
     return _summed(shares, lambda name: counts[name])
 
 
@@ -161,19 +162,12 @@ def _summed(shares: Mapping[str, list[float]], count: Callable[[str], int]) -> S
     )
 
 
-def _place_order(counts: Mapping[tuple[str, str], Sequence[Row]]) -> Callable[[str], tuple[int, str]]:
+def _place_order(counts: Counts) -> Callable[[str], tuple[int, str]]:
     """Rows of a run list its places from the left; the run with the most of them gives the order."""
-    lists = [[row["bin"] for row in rows if row["kind"] == PLACE] for rows in counts.values()]
+    lists = [[row.bin for row in rows if row.kind == PLACE] for rows in counts.values()]
     longest = max(lists, key=len, default=[])
     return lambda name: (longest.index(name) if name in longest else -1, name)
 
 
-def _kind(counts: Mapping[tuple[str, str], Sequence[Row]], run: str, split: str, kind: str) -> list[Row]:
-    return [row for row in counts.get((run, split), ()) if row["kind"] == kind]
-
-
-def _by_run_and_split(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    result: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        result[row["run"], row["split"]].append(row)
-    return result
+def _kind(counts: Counts, run: str, split: str, kind: str) -> list[ErrorRow]:
+    return [row for row in counts.get((run, split), ()) if row.kind == kind]

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from experiments.results.csv_files import Row
 from experiments.results.overrides import NOT_OVERRIDES
+from experiments.results.rows import RunRow
 from ntil.errors import UserError
 from ntil.runs.overrides import parse_override
 
@@ -12,7 +12,7 @@ DRAWABLE = 1e30  # from which on no value has a place on an axis
 Members = dict[str, dict[int, str]]  # row value → seed → run
 
 
-def row_groups(runs: Mapping[str, Row], key: str) -> dict[str, Members]:
+def row_groups(runs: Mapping[str, RunRow], key: str) -> dict[str, Members]:
     """Runs that differ in the row choice and the seed alone belong together; the name says what sets a group apart."""
     settings = {run: _other_settings(row, key) for run, row in runs.items()}
     common = set.intersection(*(set(words) for words in settings.values()))
@@ -20,9 +20,9 @@ def row_groups(runs: Mapping[str, Row], key: str) -> dict[str, Members]:
     for run, row in runs.items():
         group = ", ".join(word for word in settings[run] if word not in common)
         seeds = groups.setdefault(group, {}).setdefault(row_value(row, key), {})
-        if (twin := seeds.setdefault(int(row["seed"]), run)) != run:
+        if (twin := seeds.setdefault(row.seed, run)) != run:
             raise UserError(
-                f"{twin} and {run} are the same point of the grid ({key}={row_value(row, key)}, seed {row['seed']}), "
+                f"{twin} and {run} are the same point of the grid ({key}={row_value(row, key)}, seed {row.seed}), "
                 "so a mean over seeds would count it twice. Remove one of them from runs.csv, or collect it under "
                 "another experiment_name."
             )
@@ -35,11 +35,11 @@ def _natural(text: str) -> list[tuple[float, str]]:
     return [(float(number), "") if number else (0.0, word) for number, word in pieces]
 
 
-def row_value(row: Row, key: str) -> str:
+def row_value(row: RunRow, key: str) -> str:
     """The value of the row choice: a column of runs.csv, or an override such as loss.sigma."""
     if key in NOT_OVERRIDES:
-        return row[key]
-    typed = dict(map(parse_override, row["overrides"].split()))
+        return str(getattr(row, key))
+    typed = dict(map(parse_override, row.overrides.split()))
     return typed.get(key, "default")
 
 
@@ -52,6 +52,6 @@ def setting_value(text: str) -> float | None:
     return value if 0 < value < DRAWABLE else None
 
 
-def _other_settings(row: Row, key: str) -> list[str]:
-    choices = [f"{name}={row[name]}" for name in ("task", "model", "loss") if name != key]
-    return choices + [word for word in row["overrides"].split() if parse_override(word).key != key]
+def _other_settings(row: RunRow, key: str) -> list[str]:
+    choices = [f"{name}={getattr(row, name)}" for name in ("task", "model", "loss") if name != key]
+    return choices + [word for word in row.overrides.split() if parse_override(word).key != key]

@@ -49,12 +49,6 @@ def difference_label(ours: str, baseline: str) -> str:
     return f"{label(ours)} − {label(baseline)}"
 
 
-def metric_title(label: str, unit: str, better: str) -> str:
-    """Mean gap [min] ↓; a share needs no unit, and what is neither better when higher nor when lower has no arrow."""
-    arrow = {"higher": " ↑", "lower": " ↓"}.get(better, "")
-    return f"{label}{f' [{unit}]' if unit not in ('', 'share') else ''}{arrow}"
-
-
 def colours(choices: Sequence[str]) -> dict[str, str]:
     """A colour for each choice; the same loss has the same one in every figure."""
     spare = [choice for choice in choices if choice not in LOSSES]

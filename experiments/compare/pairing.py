@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from experiments.compare.labels import metric_title
 from experiments.compare.statistics import Array, Difference, Sums, contrast, known_or_0
-from experiments.results.csv_files import Row
+from experiments.results.rows import MetricRow
 
-Scores = Mapping[tuple[str, str], Mapping[str, Row]]  # (run, split) → item → its row
+Scores = Mapping[tuple[str, str], pd.DataFrame]  # (run, split) → a float for each item and metric
+_NOTHING = pd.DataFrame()
 
 
 @dataclass(frozen=True)
@@ -17,25 +18,17 @@ class Column:
     """A metric on a split."""
 
     split: str
-    metric: str
-    label: str
-    better: str
-    unit: str
-    digits: int
-    ratio: tuple[tuple[str, ...], ...] | None = (
-        None  # of sums of these scores; None: mean of the metric's own
-    )
+    about: MetricRow
 
     @property
-    def title(self) -> str:
-        return metric_title(self.label, self.unit, self.better)
+    def metric(self) -> str:
+        return self.about.metric
 
 
-def by_item(rows: Sequence[Row]) -> Scores:
-    result: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        result.setdefault((row["run"], row["split"]), {})[row["item"]] = row
-    return result
+def by_item(scores: pd.DataFrame) -> Scores:
+    groups = scores.set_index("item").groupby(["run", "split"], sort=False)
+    names = ["run", "split"]
+    return {(str(run), str(split)): table.drop(columns=names) for (run, split), table in groups}
 
 
 def paired(
@@ -47,30 +40,26 @@ def paired(
     """
     seeds = sorted(set.intersection(*(set(runs) for runs in [*ours, *baseline])))
     sides = [
-        [[scores.get((runs[seed], column.split), {}) for seed in seeds] for runs in side]
+        [[scores.get((runs[seed], column.split), _NOTHING) for seed in seeds] for runs in side]
         for side in (ours, baseline)
     ]
-    every = [set(table) for side in sides for row in side for table in row]
+    every = [set(table.index) for side in sides for row in side for table in row]
     items = sorted(set.intersection(*every)) if every else []
     if not items:
         return None
     above, below = (
-        [_sums(column, [[table[item] for item in items] for table in row]) for row in side] for side in sides
+        [_sums(column.about, [table.reindex(items) for table in row]) for row in side] for side in sides
     )
-    return contrast(above, below, column.better)
+    return contrast(above, below, column.about.better)
 
 
-def _sums(column: Column, tables: Sequence[Sequence[Row]]) -> Sums:
-    """What the items of each table add to the column's metric."""
+def _sums(metric: MetricRow, tables: Sequence[pd.DataFrame]) -> Sums:
+    """What the items of each table add to the metric."""
 
     def cells(name: str) -> Array:
-        return np.array([[number_of(row.get(name)) for row in table] for table in tables])
+        return np.array([table.get(name, pd.Series(np.nan, table.index)).to_numpy() for table in tables])
 
-    if column.ratio is None:
-        return Sums.of(cells(column.metric))
-    above, below = (np.sum([known_or_0(cells(name)) for name in names], axis=0) for names in column.ratio)
+    if metric.ratio is None:
+        return Sums.of(cells(metric.metric))
+    above, below = (np.sum([known_or_0(cells(name)) for name in names], axis=0) for names in metric.ratio)
     return Sums(above, below)
-
-
-def number_of(cell: str | None) -> float:
-    return float(cell) if cell else float("nan")

@@ -68,7 +68,7 @@ def settings(
     result = []
     for name in chosen(store, list(names), conf):
         spec = TableSpec.parse(name, table_spec(name, conf) or {})
-        losses = {row["loss"] for row in store.runs(name)}
+        losses = {row.loss for row in store.runs(name)}
         if spec.rows == "loss" and losses == set(LOSSES):
             bases = dict.fromkeys(base for _, base in PAIRS)
             tables = {base: _table(name, replace(spec, baseline=base), store, made) for base in bases}

@@ -20,9 +20,8 @@ class TableSpec:
     metrics: tuple[str, ...]
     title: str = ""
     published: str | None = None
-    along: str | None = (
-        None  # an override that the figure draws the metrics over, such as trainer.train_examples
-    )
+    # An override that the figure draws the metrics over, such as trainer.train_examples.
+    along: str | None = None
     effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a factor → the rows that have it
 
     @classmethod

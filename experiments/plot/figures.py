@@ -55,19 +55,19 @@ def write_figures(store: Store, name: str, conf: Path) -> list[Path]:
     rows, curves = store.runs(name), curves_of(store.curves(name))
     order = [*([spec.baseline] if spec else []), *grid_values(name, key, conf)]
     written = error_figures(store, name, spec, order) if spec else []
-    labels = {row["metric"]: (row["label"], row["unit"], row["better"]) for row in rows}
+    metrics = {row.metric: row for row in store.metrics(rows)}
     if spec and spec.along:
-        panels, ticks = along_panels(spec, spec.along, rows, labels)
+        panels, ticks = along_panels(spec, spec.along, rows, metrics)
         abscissa = Abscissa(ALONG.get(spec.along, spec.along), ticks)
         if panels:
             written += draw(store.figures / f"{name}_along", panels, order, abscissa)
         table = compare(name, spec, store, grid_values(name, key, conf))
         return written + draw_gain(store.figures / f"{name}_gain", table, abscissa)
-    for group, members in row_groups({row["run"]: row for row in rows}, key).items():
+    for group, members in row_groups({row.run: row for row in rows}, key).items():
         suffix = "-" + file_name(re.sub(r"[^\w.=-]+", "_", group)) if group else ""
         lines = {value: list(seeds.values()) for value, seeds in members.items()}
         for kind, panels in (
-            ("validation", validation_panels(lines, curves, labels, spec.metrics if spec else ())),
+            ("validation", validation_panels(lines, curves, metrics, spec.metrics if spec else ())),
             ("training", training_panels(lines, curves)),
         ):
             if panels:

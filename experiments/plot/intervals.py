@@ -34,7 +34,7 @@ def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
 
     What lies outside the axis, which holds three quarters of the intervals, ends in an arrow.
     """
-    found = [setting for setting in found if setting.column.unit in ("", "share")]
+    found = [setting for setting in found if setting.column.about.unit in ("", "share")]
     if not found:
         return []
     limit = _limit([setting.difference(pair) for setting in found for pair in AGAINST_CE])
@@ -48,7 +48,7 @@ def draw_settings(stem: Path, found: Sequence[Setting]) -> list[Path]:
         for _, group in itertools.groupby(found, key=lambda setting: setting.experiment):
             for place, setting in enumerate(group):
                 if not place:
-                    _title(figure, axis, line, f"{setting.title}: {setting.column.label}")
+                    _title(figure, axis, line, f"{setting.title}: {setting.column.about.label}")
                     line += 1
                 for index, pair in enumerate(AGAINST_CE):
                     at = line + 0.36 * (index - (len(AGAINST_CE) - 1) / 2)
@@ -88,7 +88,7 @@ def draw_gain(stem: Path, table: Comparison, abscissa: Abscissa) -> list[Path]:
                     if (difference := differences[index]) is not None:
                         _upright(axis, at * shift, difference, paint[value])
             axis.axhline(0, color="#888888", linewidth=0.7, zorder=0)
-            axis.set_title(drawn(f"{column.split}: {column.title}"), loc="left")
+            axis.set_title(drawn(f"{column.split}: {column.about.title}"), loc="left")
             axis.yaxis.set_major_formatter(FuncFormatter(_signed))
             _tidy(axis, "y")
         mark_ticks(axes[-1], abscissa)
@@ -132,7 +132,7 @@ def _title(figure: Figure, axis: Axes, line: float, text: str) -> None:
 def _across(
     axis: Axes, at: float, setting: Setting, difference: Difference, colour: str, limit: float
 ) -> None:
-    sign = 1 if setting.column.better == "higher" else -1
+    sign = 1 if setting.column.about.better == "higher" else -1
     low, mean, high = sorted(sign * value for value in (difference.low, difference.mean, difference.high))
     face = colour if setting.is_told else "white"
     marker = "D" if setting.groups > 1 else "o"

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.compare.groups import DRAWABLE, row_value, setting_value
-from experiments.compare.labels import metric_title
 from experiments.compare.spec import TableSpec
-from experiments.results.csv_files import Row
+from experiments.results.rows import CurveRow, MetricRow, RunRow
 from ntil.escape import terminal
 
 # What is logged in training beside the loss's terms, and the weighted totals, which mean something else in every loss.
@@ -33,29 +32,27 @@ class Panel:
 
 
 def along_panels(
-    spec: TableSpec, along: str, rows: Sequence[Row], labels: Mapping[str, tuple[str, str, str]]
+    spec: TableSpec, along: str, rows: Sequence[RunRow], metrics: Mapping[str, MetricRow]
 ) -> tuple[list[Panel], list[float]]:
     """(a panel for each split and metric of the table, the values that the setting takes)."""
-    points: dict[tuple[str, str], dict[str, dict[str, Curve]]] = {}  # split, metric → row → seed → curve
+    points: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}  # split, metric → row → seed → curve
     ticks: set[float] = set()
     left_out: dict[str, str] = {}
     for row in rows:
-        if row["value"] and row["split"] in spec.splits and row["metric"] in spec.metrics:
+        if row.value is not None and row.split in spec.splits and row.metric in spec.metrics:
             at = setting_value(row_value(row, along))
             if at is None:
-                left_out[row["run"]] = row_value(row, along)
+                left_out[row.run] = row_value(row, along)
                 continue
             ticks.add(at)
-            seeds = points.setdefault((row["split"], row["metric"]), {}).setdefault(
-                row_value(row, spec.rows), {}
-            )
-            seeds.setdefault(row["seed"], []).append((at, _drawable(row["value"])))
+            seeds = points.setdefault((row.split, row.metric), {}).setdefault(row_value(row, spec.rows), {})
+            seeds.setdefault(row.seed, []).append((at, _drawable(row.value)))
     for run, value in left_out.items():
         said = terminal(f"left out of the figure: {run}, whose {along} is {value!r} and no number above 0")
         print(said, file=sys.stderr)
     panels = [
         Panel(
-            f"{split}: {metric_title(*labels.get(metric, (metric, '', '')))}",
+            f"{split}: {_title(metric, metrics)}",
             {value: [sorted(curve) for curve in seeds.values()] for value, seeds in lines.items()},
         )
         for split in spec.splits
@@ -68,19 +65,23 @@ def along_panels(
 def validation_panels(
     runs: Mapping[str, Sequence[str]],
     curves: Mapping[tuple[str, str], Curve],
-    labels: Mapping[str, tuple[str, str, str]],
+    metrics: Mapping[str, MetricRow],
     wanted: Sequence[str],
 ) -> list[Panel]:
     """The first few of the table's metrics that were validated; without a table, of all."""
     logged = {key.removeprefix("val/") for _, key in curves if key.startswith("val/")}
-    metrics = [metric for metric in wanted if metric in logged] or sorted(logged)
+    shown = [metric for metric in wanted if metric in logged] or sorted(logged)
     return [
         Panel(
-            f"validation: {metric_title(*labels.get(metric, (metric, '', '')))}",
+            f"validation: {_title(metric, metrics)}",
             _lines(runs, curves, f"val/{metric}"),
         )
-        for metric in metrics[:VALIDATION_PANELS]
+        for metric in shown[:VALIDATION_PANELS]
     ]
+
+
+def _title(metric: str, metrics: Mapping[str, MetricRow]) -> str:
+    return metrics[metric].title if metric in metrics else metric
 
 
 def training_panels(
@@ -107,14 +108,13 @@ def _lines(
     return {value: lines for value, lines in found.items() if lines}
 
 
-def curves_of(rows: Sequence[Row]) -> dict[tuple[str, str], Curve]:
+def curves_of(rows: Sequence[CurveRow]) -> dict[tuple[str, str], Curve]:
     result: dict[tuple[str, str], Curve] = {}
     for row in rows:
-        result.setdefault((row["run"], row["key"]), []).append((int(row["step"]), _drawable(row["value"])))
+        result.setdefault((row.run, row.key), []).append((row.step, _drawable(row.value)))
     return {name: sorted(curve) for name, curve in result.items()}
 
 
-def _drawable(cell: str) -> float:
+def _drawable(value: float) -> float:
     """nan, a gap in the line, for what no axis can reach."""
-    value = float(cell)
     return value if abs(value) < DRAWABLE else math.nan

@@ -101,20 +101,20 @@ def _section(store: Store, found: Tabulated, page: Path) -> Section:
 def _galleries(store: Store, experiment: str, anchors: dict[str, str], page: Path) -> list[Gallery]:
     rows = store.gallery(experiment)
     found = []
-    for run in dict.fromkeys(row["run"] for row in rows):
-        mine = [row for row in rows if row["run"] == run]
+    for run in dict.fromkeys(row.run for row in rows):
+        mine = [row for row in rows if row.run == run]
         shown = tuple(pictures(store, experiment, mine, page))
-        found.append(Gallery(label(mine[0]["loss"]), run, anchors.get(run, ""), mine[0]["split"], shown))
+        found.append(Gallery(label(mine[0].loss), run, anchors.get(run, ""), mine[0].split, shown))
     return found
 
 
 def _glance(setting: Setting) -> Glance:
-    digits = setting.column.digits
+    digits = setting.column.about.decimals
     means = [setting.means[loss] for loss in LOSSES]
     return Glance(
         setting.experiment,
         setting.name,
-        setting.column.title,
+        setting.column.about.title,
         setting.seeds,
         tuple((number(mean.mean, digits), summary_text(mean, digits)) for mean in means),
         tuple(verdict(setting.difference(pair), digits) for pair in GLANCED),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from experiments.results.csv_files import Row
+from experiments.results.rows import GalleryRow
 from experiments.results.store import FIGURE_KINDS, OVERVIEW_CAPTION, Store
 from ntil.io import inside
 
@@ -63,20 +63,20 @@ def _figure(path: Path, page: Path, caption: str, kind: str = "") -> Figure:
     return Figure(kind, caption, relative(path, page), round(width), round(height), kind in OF_ERRORS)
 
 
-def pictures(store: Store, experiment: str, rows: Sequence[Row], page: Path) -> Iterator[Picture]:
+def pictures(store: Store, experiment: str, rows: Sequence[GalleryRow], page: Path) -> Iterator[Picture]:
     root = store.gallery_path(experiment).parent
     for row in rows:
         link, size = "", (0, 0)
-        if row["picture"]:
-            with Image.open(inside(root, row["picture"])) as image:
+        if row.picture:
+            with Image.open(inside(root, row.picture)) as image:
                 size = image.size
-            link = relative(root / row["picture"], page)
+            link = relative(root / row.picture, page)
         yield Picture(
-            tuple(row["kinds"].split()),
-            row["query"],
-            row["answer"],
-            row["text"],
-            float(row["error"]) == 0,
+            tuple(row.kinds.split()),
+            row.query,
+            row.answer,
+            row.text,
+            row.error == 0,
             link,
             *size,
         )

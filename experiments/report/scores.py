@@ -41,16 +41,16 @@ def score_tables(table: Comparison, published: Published | None, runs: Sequence[
         heads: list[tuple[str, bool]] = [(table.spec.rows, False)]
         lines: list[list[ScoreCell]] = [[] for _ in table.rows]
         for index, column in columns:
-            heads.append((column.title, False))
+            heads.append((column.about.title, False))
             beside = published if published is not None and stands_beside(table, column, published) else None
             if beside is not None:
                 heads.append((f"published, {beside.beside}", True))
             for cells, row in zip(lines, table.rows, strict=True):
                 mine = behind.get((row.group, row.value))
-                cells.append(_cell(row.entries[index], column.digits, mine, split, column.metric))
+                cells.append(_cell(row.entries[index], column.about.decimals, mine, split, column.metric))
                 if beside is not None:
                     value = beside.value(beside.beside, row.value, column.metric)
-                    cells.append(ScoreCell(number(value, column.digits), value, published=True))
+                    cells.append(ScoreCell(number(value, column.about.decimals), value, published=True))
         rows = tuple(
             (
                 row.label,

@@ -1,13 +1,16 @@
 """Read the complete runs in outputs/ into results/, in place of their earlier rows."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+
+import pandas as pd
 
 from experiments.results.fields import BrokenRunError
 from experiments.results.folder import NOT_RUNS, RunResult, read_run
 from experiments.results.gallery import update_galleries
+from experiments.results.rows import MetricRow, RunRow
 from experiments.results.store import Store
 from ntil.errors import UserError, did_you_mean
 from ntil.escape import terminal
@@ -27,18 +30,21 @@ def collect(outputs: Path, results: Path, experiment: str | None = None, repair:
             print(f"{outputs} does not exist; nothing was added to {results}.")
             return 0
     found, broken = read_outputs(outputs, experiment)
-    for folder, reason in broken:
-        print(f"left out {terminal(str(folder))}: {terminal(reason)}", file=sys.stderr)
+    with locked(results) if found else nullcontext():
+        found, metrics, others = agreeing(store, found)
+        broken += others
+        for folder, reason in broken:
+            print(f"left out {terminal(str(folder))}: {terminal(reason)}", file=sys.stderr)
+        if found:
+            merge(store, found, metrics)
+            for reason in update_galleries(store, found):
+                print(terminal(reason))
     if not found:
         what = "No complete run" if not broken else f"None of {len(broken)} run folders can be used"
         raise UserError(
             f"{what} in {outputs / experiment if experiment else outputs}; "
             f"{'nothing was added to results' if mended else 'results are unchanged'}."
         )
-    with locked(results):
-        merge(store, found)
-        for reason in update_galleries(store, found):
-            print(terminal(reason))
     experiments = sorted({run.experiment for run in found})
     print(f"{len(found)} runs of {', '.join(experiments)} → {store.runs_path}, {len(broken)} left out")
     return 0
@@ -91,18 +97,58 @@ def _folders(parent: Path) -> list[Path]:
         return sorted(path for path in parent.iterdir() if path.is_dir())
 
 
-def merge(store: Store, runs: Sequence[RunResult]) -> None:
-    """Put the runs in place of their earlier rows; runs.csv last, since it says what there is."""
+def agreeing(
+    store: Store, runs: Sequence[RunResult]
+) -> tuple[list[RunResult], list[MetricRow], list[tuple[Path, str]]]:
+    """(the runs that can stand beside each other and what is kept, what holds of all metrics then, the others and why).
+
+    Runs of a task must mean the same by a metric's values. Its label and decimals are the last run's.
+    """
+    known = {
+        (row.task, row.metric): (row, str(store.metrics_path)) for row in store.metrics(_kept(store, runs))
+    }
+    found: list[RunResult] = []
+    others: list[tuple[Path, str]] = []
+    for run in runs:
+        if reason := next((said for row in run.metrics if (said := _contradiction(row, known))), ""):
+            others.append((run.folder, reason))
+        else:
+            known |= {(row.task, row.metric): (row, str(run.folder)) for row in run.metrics}
+            found.append(run)
+    if not others:
+        return found, [row for row, _ in known.values()], []
+    found, metrics, more = agreeing(store, found)  # with what is kept of the others
+    return found, metrics, others + more
+
+
+def _contradiction(row: MetricRow, known: Mapping[tuple[str, str], tuple[MetricRow, str]]) -> str:
+    before, whose = known.get((row.task, row.metric), (row, ""))
+    for key in ("better", "unit", "ratio"):
+        if (ours := getattr(row, key)) != (theirs := getattr(before, key)):
+            return (
+                f"{key} of the metric {row.metric!r} is {ours!r} here and {theirs!r} in {whose}: their values cannot be "
+                "compared. Evaluate the older runs anew, or remove them"
+            )
+    return ""
+
+
+def _kept(store: Store, runs: Sequence[RunResult]) -> list[RunRow]:
+    """Rows of runs.csv that none of the runs replaces."""
+    fresh = {(run.experiment, run.run) for run in runs}
+    return [row for row in store.runs() if (row.experiment, row.run) not in fresh]
+
+
+def merge(store: Store, runs: Sequence[RunResult], metrics: Sequence[MetricRow]) -> None:
+    """Put the runs in place of their earlier rows."""
     for experiment in sorted({run.experiment for run in runs}):
         mine = [run for run in runs if run.experiment == experiment]
         fresh = {run.run for run in mine}
-        scores = [row for row in store.scores(experiment) if row["run"] not in fresh]
-        store.write_scores(experiment, scores + [row for run in mine for row in run.scores])
-        curves = [row for row in store.curves(experiment) if row["run"] not in fresh]
+        scores = store.scores(experiment)
+        scores = scores[~scores["run"].isin(fresh)]
+        store.write_scores(experiment, pd.concat([scores, *(run.scores for run in mine)]))
+        curves = [row for row in store.curves(experiment) if row.run not in fresh]
         store.write_curves(experiment, curves + [row for run in mine for row in run.curves])
-        errors = [row for row in store.errors(experiment) if row["run"] not in fresh]
+        errors = [row for row in store.errors(experiment) if row.run not in fresh]
         if errors := errors + [row for run in mine for row in run.errors]:
             store.write_errors(experiment, errors)
-    fresh_runs = {(run.experiment, run.run) for run in runs}
-    kept = [row for row in store.runs() if (row["experiment"], row["run"]) not in fresh_runs]
-    store.write_runs(kept + [row for run in runs for row in run.rows])
+    store.write_runs(_kept(store, runs) + [row for run in runs for row in run.rows], metrics)

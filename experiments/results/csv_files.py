@@ -7,101 +7,92 @@ and says which do not; the damaged file stays beside the repaired one.
 import csv
 import gzip
 import io
-import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, TypeVar
 
+import pandas as pd
+
+from experiments.results.cells import Kind, kinds_of
 from ntil.errors import UserError
 from ntil.io import atomic_open, reading, writing
 
-Row = dict[str, str]
+Row = TypeVar("Row", bound=tuple[Any, ...])
 DAMAGED = ".damaged"  # what the name of a file that was repaired goes on with
 REPAIR = (
     "`python -m experiments.collect --repair` keeps the lines that can be read, adds what outputs/ still holds and leaves "
     f"the file as it is under a name that ends in {DAMAGED}."
 )
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
-class Kind(NamedTuple):
-    """What a column's cells may be."""
+@dataclass(frozen=True)
+class Form(Generic[Row]):
+    """What a file holds.
 
-    expected: str
-    holds: Callable[[str], bool]
+    row       a named tuple, whose annotations say what the cells of its columns are
+    key       the columns that no two lines share
+    others    what the cells of further columns are, which are not read without
+    together  '' or what is wrong with cells that hold one by one
+    """
 
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return cell.isascii() and "_" not in cell
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether an experiment or a run may be called so: files are named by it, and it stands on pages."""
-    return (
-        name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name.encode()) <= 220
-    )
-
-
-WHOLE = Kind("a whole number", lambda cell: bool(_WHOLE.fullmatch(cell)))
-COUNT = Kind("a whole number of 0 or more", lambda cell: bool(_WHOLE.fullmatch(cell)) and int(cell) >= 0)
-DIGITS = Kind("0 to 12", lambda cell: bool(_WHOLE.fullmatch(cell)) and 0 <= int(cell) <= 12)
-NUMBER = Kind("a number", _is_number)
-BETTER = Kind("higher or lower", lambda cell: cell in ("higher", "lower"))
-NAME = Kind("a plain name", is_plain_name)
-TEXT = Kind("text", bool)
-RATIO = Kind("names by +, twice, by /", lambda cell: cell.count("/") == 1)
-
-
-def optional(kind: Kind) -> Kind:
-    return Kind(f"{kind.expected}, or nothing", lambda cell: not cell or kind.holds(cell))
-
-
-class Form(NamedTuple):
-    """The columns that a file must have, what their cells may be, and what those of all others may be."""
-
-    columns: Sequence[str]
-    kinds: Mapping[str, Kind]
+    row: type[Row]
+    key: tuple[str, ...]
     others: Kind | None = None
-    together: Callable[[Row], str] | None = None  # '' or what is wrong with cells that hold one by one
+    together: Callable[[Row], str] = lambda row: ""
 
-    def fault(self, row: Row) -> str:
-        """'' or what is wrong with the row."""
-        for column, cell in row.items():
-            kind = self.kinds.get(column, None if column in self.columns else self.others)
-            if kind is not None and not kind.holds(cell):
-                return f"{column} is {cell[:60]!r}; expected {kind.expected}"
-        return self.together(row) if self.together else ""
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        return kinds_of(self.row)
 
 
-def read(path: Path, form: Form) -> list[Row]:
+@dataclass(frozen=True)
+class _Lines:
+    """The lines of a file that hold, under these columns, and what is wrong with the others."""
+
+    columns: list[str]
+    values: list[list[Any]]
+    faults: list[str]
+
+
+def read(path: Path, form: Form[Row]) -> list[Row]:
     """Its rows; [] where the file does not exist."""
+    found = _whole(path, form)
+    return [form.row(*values) for values in found.values]
+
+
+def read_frame(path: Path, form: Form[Any]) -> pd.DataFrame:
+    """The same as a frame, further columns included."""
+    found = _whole(path, form)
+    frame = pd.DataFrame(found.values, columns=found.columns)
+    return frame.astype(dict.fromkeys(found.columns[len(form.kinds) :], float))
+
+
+def _whole(path: Path, form: Form[Any]) -> _Lines:
     if not path.exists():
-        return []
-    rows, faults = _rows(path, form)
-    if faults:
-        raise UserError(f"{path} {faults[0]}. {REPAIR}")
-    return rows
+        return _Lines(list(form.kinds), [], [])
+    found = _lines(path, form)
+    if found.faults:
+        raise UserError(f"{path} {found.faults[0]}. {REPAIR}")
+    return found
 
 
-def salvage(path: Path, form: Form) -> list[str]:
+def salvage(path: Path, form: Form[Any]) -> list[str]:
     """Repair a damaged file, keeping a copy of it; what was wrong, [] where nothing was."""
     if not path.exists():
         return []
-    rows, faults = _rows(path, form)
-    if faults:
-        copy = _free_name(path)
-        with writing(copy):
-            shutil.copyfile(path, copy)
-        columns = list(dict.fromkeys([*form.columns, *(key for row in rows for key in row)]))
-        write(path, columns, rows)
-        faults.append(f"is repaired: {len(rows)} lines hold; as it was: {copy}")
-    return [f"{path} {fault}" for fault in faults]
+    found = _lines(path, form)
+    if not found.faults:
+        return []
+    copy = _free_name(path)
+    with writing(copy):
+        shutil.copyfile(path, copy)
+    write(path, form, found.values, found.columns)
+    said = f"is repaired: {len(found.values)} lines hold; as it was: {copy}"
+    return [f"{path} {fault}" for fault in [*found.faults, said]]
 
 
 def _free_name(path: Path) -> Path:
@@ -109,12 +100,14 @@ def _free_name(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
-    """(the rows that hold, what is wrong with the others)."""
+def _lines(path: Path, form: Form[Any]) -> _Lines:
+    """The form's columns come first, in its order."""
     text, faults = _text(path)
     reader = csv.reader(io.StringIO(text, newline=""))
-    rows: list[Row] = []
+    found = _Lines(list(form.kinds), [], faults)
     heads: list[str] | None = None
+    places: list[tuple[int, str, Kind]] = []  # of the columns that are read
+    seen: dict[tuple[Any, ...], int] = {}
     while True:
         line = reader.line_num + 1
         try:
@@ -128,32 +121,55 @@ def _rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
             continue  # an empty line
         if heads is None:
             heads = cells
-            if missing := [column for column in form.columns if column not in heads]:
-                return [], [*faults, f"lacks the columns {', '.join(missing)}"]
+            if missing := [column for column in form.kinds if column not in heads]:
+                faults.append(f"lacks the columns {', '.join(missing)}")
+                break
             if len(set(heads)) < len(heads):
-                return [], [*faults, "has a column twice"]
+                faults.append("has a column twice")
+                break
             if torn := [column for column in heads if _is_torn(column)]:
                 faults.append(f"has columns whose names are no UTF-8 text: {', '.join(map(repr, torn))}")
+            if form.others:
+                found.columns.extend(
+                    column for column in heads if column not in form.kinds and column not in torn
+                )
+            places = [
+                (heads.index(column), column, form.kinds.get(column) or form.others)  # type: ignore[misc]
+                for column in found.columns
+            ]
         elif len(cells) != len(heads):
             faults.append(f"has {len(cells)} cells instead of {len(heads)} in line {line}")
         else:
-            row = {column: cell for column, cell in zip(heads, cells, strict=True) if not _is_torn(column)}
-            if fault := form.fault(row) or _torn(row):
-                faults.append(f"has a bad line {line}: {fault}")
+            try:
+                values = [_value(cells[place], column, kind) for place, column, kind in places]
+                if fault := form.together(form.row(*values[: len(form.kinds)])):
+                    raise ValueError(fault)
+            except ValueError as error:
+                faults.append(f"has a bad line {line}: {error}")
+                continue
+            key = tuple(values[found.columns.index(column)] for column in form.key)
+            if (first := seen.setdefault(key, line)) != line:
+                faults.append(
+                    f"says in line {line} again what line {first} says, of {', '.join(map(str, key))}"
+                )
             else:
-                rows.append(row)
+                found.values.append(values)
     if heads is None:
         faults.append("is empty")
-    return rows, faults
+    return found
 
 
-def _torn(row: Row) -> str:
-    torn = [column for column, cell in row.items() if _is_torn(cell)]
-    return f"{torn[0]} is no UTF-8 text" if torn else ""
+def _value(text: str, column: str, kind: Kind) -> Any:
+    if _is_torn(text):
+        raise ValueError(f"{column} is no UTF-8 text")
+    try:
+        return kind.read(text)
+    except ValueError:
+        raise ValueError(f"{column} is {text[:60]!r}; expected {kind.expected}") from None
 
 
 def _is_torn(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
@@ -185,7 +201,7 @@ def _unpacked(data: bytes) -> bytes:
     return found
 
 
-class _Lines:
+class _Endings:
     """Takes the lines of a csv.writer that ends them in \\r\\n, since only then it quotes both; ends them in \\n."""
 
     def __init__(self) -> None:
@@ -195,11 +211,20 @@ class _Lines:
         self.text.write(line.removesuffix("\r\n") + "\n")
 
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    lines = _Lines()
-    writer = csv.DictWriter(lines, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
+def write(
+    path: Path,
+    form: Form[Any],
+    rows: Iterable[tuple[Any, ...] | list[Any]],
+    columns: Sequence[str] | None = None,
+) -> None:
+    """The values of `rows` under `columns`, of which the form's come first; by default there are no others."""
+    columns = [*form.kinds] if columns is None else columns
+    kinds = [form.kinds.get(column) or form.others for column in columns]
+    lines = _Endings()
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([kind.write(value) for kind, value in zip(kinds, row, strict=True) if kind])
     data = lines.text.getvalue().encode()
     with atomic_open(path, "wb") as file:
         file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

@@ -13,17 +13,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.results.csv_files import Row
 from experiments.results.digits import answer_places, has_digits, number_tokens, wrong_places
 from experiments.results.magnitude import WRONG_DIGITS, magnitude_of
+from experiments.results.rows import ErrorRow
 from ntil.runs.tasks import task_named
 
 PLACE, CALIBRATION = "place", "calibration"
 BINS = 10
 
 
-def error_rows(items: Sequence[Mapping[str, Any]], task: str, splits: Sequence[str]) -> Iterator[Row]:
-    """Rows without the run's name, from the lines of predictions.jsonl."""
+Row = dict[str, Any]  # without the run, the split and the kind
+
+
+def error_rows(
+    run: str, items: Sequence[Mapping[str, Any]], task: str, splits: Sequence[str]
+) -> Iterator[ErrorRow]:
+    """From the lines of predictions.jsonl."""
     for split in splits:
         members = [item for item in items if item["split"] == split and has_digits(item)]
         for kind, rows in (
@@ -32,7 +37,7 @@ def error_rows(items: Sequence[Mapping[str, Any]], task: str, splits: Sequence[s
             (CALIBRATION, _calibration(members)),
         ):
             for row in rows:
-                yield {"split": split, "kind": kind, "right": "", "confidence": "", **row}
+                yield ErrorRow(run, split, kind, **row)
 
 
 def _wrong_digits(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row]:
@@ -40,7 +45,7 @@ def _wrong_digits(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row
     if magnitude.measure is None and items:
         counts = Counter(magnitude.bin(wrong_places(item)) for item in items)
         for name in magnitude.bins:
-            yield {"bin": name, "count": str(counts[name])}
+            yield {"bin": name, "count": counts[name]}
 
 
 def _places(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row]:
@@ -51,7 +56,7 @@ def _places(items: Sequence[Mapping[str, Any]], task: str) -> Iterator[Row]:
     counts = Counter(place.name for place in found)
     right = Counter(place.name for place in found if place.right)
     for name, count in counts.items():
-        yield {"bin": name, "count": str(count), "right": str(right[name])}
+        yield {"bin": name, "count": count, "right": right[name]}
 
 
 def _calibration(items: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
@@ -61,9 +66,9 @@ def _calibration(items: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
         if members:
             yield {
                 "bin": str(index),
-                "count": str(len(members)),
-                "right": str(sum(token.right for token in members)),
-                "confidence": f"{sum(token.probability for token in members):.4f}",
+                "count": len(members),
+                "right": sum(token.right for token in members),
+                "confidence": sum(token.probability for token in members),
             }
 
 

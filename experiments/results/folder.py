@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.results.csv_files import is_plain_name
+import pandas as pd
+
+from experiments.results.cells import is_plain_name
 from experiments.results.error_counts import error_rows
 from experiments.results.fields import BrokenRunError, listing, mapping, maybe, number, of, text, whole
+from experiments.results.from_run import (
+    TOLERANCE,
+    check_means,
+    curve_rows,
+    metric_rows,
+    score_rows,
+    value_rows,
+)
 from experiments.results.overrides import overrides_of
-from experiments.results.rows import TOLERANCE, cell, check_means, curve_rows, metric_rows, score_rows
-from experiments.results.store import SCORE_KEYS
+from experiments.results.rows import SCORES, CurveRow, ErrorRow, MetricRow, RunRow
 from ntil.io import read_json, read_jsonl
 from ntil.nonfinite import restored
 from ntil.runs.run import COMPLETE, FREE_KEYS
@@ -24,14 +33,15 @@ NOT_RUNS = ("logs",)  # the launcher's
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run as text cells, ready for the files in results/."""
+    """A run, ready for the files in results/."""
 
     experiment: str
     run: str
-    rows: list[dict[str, str]]  # one for each split and metric: runs.csv
-    scores: list[dict[str, str]]  # one for each evaluated item: scores/<experiment>.csv.gz
-    curves: list[dict[str, str]]  # one for each logged step and value: curves/<experiment>.csv
-    errors: list[dict[str, str]]  # counts over the predictions: errors/<experiment>.csv
+    rows: list[RunRow]
+    metrics: list[MetricRow]
+    scores: pd.DataFrame  # columns as in Store.scores
+    curves: list[CurveRow]
+    errors: list[ErrorRow]
     folder: Path
 
 
@@ -61,35 +71,28 @@ def _refuse_unfinished(folder: Path) -> None:
 
 
 def _read(folder: Path) -> RunResult:
+    experiment, run = folder.parent.name, folder.name
     with of("config.yaml"):
         config = read_stored_config(folder / "config.yaml")
     with of("metrics.json"):
         results = mapping(restored(read_json(folder / "metrics.json")), "all of it")
         if results.get("schema") != SCHEMA:
             raise BrokenRunError(f"it has schema {results.get('schema')!r}; this version reads {SCHEMA}")
-        metrics, task = list(metric_rows(results)), text(results["task"], "task")
+        task = text(results["task"], "task")
+        metrics = list(metric_rows(results, task))
+        values = list(value_rows(results, metrics))
     with of("predictions.jsonl"):
         items = [_item(restored(row)) for row in read_jsonl(folder / "predictions.jsonl")]
-        scores, errors = (
-            list(score_rows(items, results["splits"])),
-            list(error_rows(items, task, [*results["splits"]])),
-        )
+        scores = score_rows(run, items, results["splits"])
+        errors = list(error_rows(run, items, task, [*results["splits"]]))
     with of("metrics.json or predictions.jsonl"):
         check_means(results, items)
     with of("train.jsonl"):
         logged = [row | {"step": whole(row["step"], "step")} for row in read_jsonl(folder / "train.jsonl")]
-        curves = list(curve_rows(logged))
-    name = {"experiment": folder.parent.name, "run": folder.name}
-    common = name | {"task": task} | _facts(folder, config, results, logged)
-    mine = {"run": folder.name}
-    return RunResult(
-        **name,
-        rows=[common | row for row in metrics],
-        scores=[mine | row for row in scores],
-        curves=[mine | row for row in curves],
-        errors=[mine | row for row in errors],
-        folder=folder,
-    )
+        curves = list(curve_rows(run, logged))
+    facts = {"experiment": experiment, "run": run, "task": task} | _facts(folder, config, results, logged)
+    rows = [RunRow(**facts, **value) for value in values]
+    return RunResult(experiment, run, rows, metrics, scores, curves, errors, folder)
 
 
 def _item(row: dict[str, Any]) -> dict[str, Any]:
@@ -107,14 +110,14 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
         raise BrokenRunError(f"a token of {row['id']} is no text")
     for name, score in mapping(row["scores"], "scores").items():
         maybe(number, score, f"the score {name} of {row['id']}")
-    if clash := [name for name in row["scores"] if name in SCORE_KEYS or not name]:
+    if clash := [name for name in row["scores"] if name in SCORES.key or not name]:
         raise BrokenRunError(f"a score is called {clash[0]!r}, which means something else")
     return row | {"id": str(row["id"])}
 
 
 def _facts(
     folder: Path, config: dict[str, Any], results: Mapping[str, Any], logged: list[dict[str, Any]]
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The columns that all rows of the run share."""
     with of("config.yaml"):
         choices = mapping(config["choices"], "choices")
@@ -134,21 +137,21 @@ def _facts(
         packages, data = mapping(made["packages"], "packages"), mapping(made["data"], "data")
         commit = maybe(text, made["commit"], "commit")
         return {
-            "task_version": cell(version),
+            "task_version": version,
             **chosen,
-            "seed": cell(seed),
-            "steps": cell(steps),
-            "train_seconds": cell(seconds),
+            "seed": seed,
+            "steps": steps,
+            "train_seconds": seconds,
             "device": text(made["device"], "device"),
-            "threads": cell(maybe(whole, made["threads"], "threads")),
-            "commit": cell(commit),
-            "dirty": cell(bool(made["dirty"])) if commit else "",  # outside a checkout nobody knows
+            "threads": maybe(whole, made["threads"], "threads"),
+            "commit": commit or "",
+            "dirty": bool(made["dirty"]) if commit else None,  # outside a checkout nobody knows
             "config_hash": hashed,
             "data_hash": data_hash(data),
-            **{key: cell(maybe(text, packages.get(key), key)) for key in ("torch", "transformers")},
+            **{key: maybe(text, packages.get(key), key) or "" for key in ("torch", "transformers")},
             "overrides": overrides,
-            "train_count": cell(_train_count(data, config)),
-            "parameters": cell(maybe(whole, made.get("parameters"), "parameters")),
+            "train_count": _train_count(data, config),
+            "parameters": maybe(whole, made.get("parameters"), "parameters"),
         }
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.results.csv_files import Row
 from experiments.results.fields import BrokenRunError, of
 from experiments.results.folder import RunResult
+from experiments.results.rows import GalleryRow, RunRow
 from experiments.results.store import Store
 from ntil.data.dataset import picture_of
 from ntil.data.example import Example, read_examples
@@ -21,7 +21,7 @@ from ntil.errors import UNEXPECTED, UserError
 from ntil.io import atomic_open, file_name, inside, read_jsonl
 from ntil.runs.stored import build_stored_task, read_stored_config, stored_data
 
-LOSSES = ("ce", "ntil")
+SHOWN = ("ce", "ntil")  # losses whose first run is shown
 COUNT = 6  # of the worst predictions of a run, and of random ones
 SIDE, QUALITY = 176, 72  # pixels and JPEG quality of a thumbnail: about 5 kB
 LONGEST = 160  # letters of a question or an answer
@@ -36,9 +36,9 @@ def update_galleries(store: Store, found: Sequence[RunResult]) -> list[str]:
     for experiment in sorted({run.experiment for run in found}):
         fresh = {run.run: run for run in found if run.experiment == experiment}
         old = store.gallery(experiment)
-        rows: list[Row] = []
+        rows: list[GalleryRow] = []
         for loss, name in shown_runs(store.runs(experiment)).items():
-            kept = [row for row in old if row["run"] == name]
+            kept = [row for row in old if row.run == name]
             if name in fresh:
                 try:
                     kept, skipped = _draw(store, fresh[name], loss)
@@ -52,12 +52,12 @@ def update_galleries(store: Store, found: Sequence[RunResult]) -> list[str]:
     return reasons
 
 
-def shown_runs(rows: Sequence[Row]) -> dict[str, str]:
+def shown_runs(rows: Sequence[RunRow]) -> dict[str, str]:
     """Loss → its first run."""
     first: dict[str, str] = {}
     for row in rows:
-        if row["loss"] in LOSSES:
-            first.setdefault(row["loss"], row["run"])
+        if row.loss in SHOWN:
+            first.setdefault(row.loss, row.run)
     return first
 
 
@@ -68,7 +68,7 @@ def choose(errors: Sequence[float]) -> dict[int, tuple[str, ...]]:
     return {place: kinds_of(place, shown) for place in dict.fromkeys([*shown[WORST], *shown[RANDOM]])}
 
 
-def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]]:
+def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[GalleryRow], list[str]]:
     """(the rows of the run's gallery, why some have no picture)."""
     path = run.folder / "config.yaml"
     task = build_stored_task(read_stored_config(path), path)
@@ -83,7 +83,8 @@ def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]
         raise UserError(f"{data} has no record {unknown!r} of {split}.")
     with of("predictions.jsonl"):
         errors = [float(task.error(row["scores"])) for row in members]
-    rows, skipped = [], []
+    rows: list[GalleryRow] = []
+    skipped: list[str] = []
     for place, kinds in choose(errors).items():
         row, example = members[place], examples[str(members[place]["id"])]
         picture = ""
@@ -92,18 +93,18 @@ def _draw(store: Store, run: RunResult, loss: str) -> tuple[list[Row], list[str]
         except (UserError, OSError, *UNEXPECTED) as error:
             skipped.append(f"{example.id}: {' '.join(str(error).split())}")
         rows.append(
-            {
-                "run": run.run,
-                "loss": loss,
-                "split": split,
-                "kinds": " ".join(kinds),
-                "item": example.id,
-                "query": _shortened(example.query or ""),
-                "answer": _shortened(row["answer"]),
-                "text": _shortened(row["text"]),
-                "error": f"{errors[place]:.6g}",
-                "picture": picture,
-            }
+            GalleryRow(
+                run=run.run,
+                loss=loss,
+                split=split,
+                kinds=" ".join(kinds),
+                item=example.id,
+                query=_shortened(example.query or ""),
+                answer=_shortened(row["answer"]),
+                text=_shortened(row["text"]),
+                error=errors[place],
+                picture=picture,
+            )
         )
     return rows, skipped
 
@@ -128,10 +129,10 @@ def _write_thumbnail(path: Path, image: Any) -> None:
         image.convert("RGB").save(file, format="JPEG", quality=QUALITY, optimize=True)
 
 
-def _remove_unused(store: Store, experiment: str, rows: Sequence[Row]) -> None:
+def _remove_unused(store: Store, experiment: str, rows: Sequence[GalleryRow]) -> None:
     """Thumbnails that no row names any more."""
     root = store.gallery_path(experiment).parent
-    used = {root / row["picture"] for row in rows if row["picture"]}
+    used = {root / row.picture for row in rows if row.picture}
     if (root / experiment).is_symlink():
         return  # what it leads to is not ours
     for path in sorted((root / experiment).rglob("*.jpg")):

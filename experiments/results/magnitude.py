@@ -4,7 +4,7 @@ Most are measured on the items' scores, which results/scores/ holds for every ru
 answers themselves, by `experiments.collect`.
 """
 
-from collections.abc import Iterable, Mapping
+import pandas as pd
 
 from ntil.data.magnitude import Magnitude
 from ntil.runs.tasks import task_named
@@ -16,22 +16,14 @@ def magnitude_of(task: str) -> Magnitude:
     return task_named(task).magnitude
 
 
-def binned(magnitude: Magnitude, items: Iterable[Mapping[str, str]]) -> dict[str, int]:
-    """Bin → number of items; {} where the items lack the scores it is made from."""
+def binned(magnitude: Magnitude, scores: pd.DataFrame) -> dict[str, int]:
+    """Bin → number of items, from a row of scores for each; {} where they lack those that it is made from."""
     assert magnitude.measure is not None
     counts = dict.fromkeys(magnitude.bins, 0)
-    for item in items:
-        scores = {name: _number(text) for name, text in item.items()}
+    known = scores.astype(object).where(scores.notna(), None)
+    for item in known.to_dict("records"):
         try:
-            counts[magnitude.bin(magnitude.measure(scores))] += 1
+            counts[magnitude.bin(magnitude.measure({str(name): score for name, score in item.items()}))] += 1
         except (KeyError, TypeError):
             return {}
     return counts if any(counts.values()) else {}
-
-
-def _number(text: str) -> float | None:
-    """A score's cell; None where it is empty, or the name of a run, a split or an item."""
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -1,115 +1,136 @@
-"""Rows of runs.csv, scores/ and curves/ from what a run's files say."""
+"""The rows of the files in results/: what each column holds, and which columns name a row."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from math import isnan
+from typing import Annotated, NamedTuple
 
-from experiments.results.fields import BrokenRunError, listing, mapping, maybe, number, text, whole
-from ntil.data.task import contribution
-
-TOLERANCE = 1e-6  # between a metric and the mean of its items' scores, relative
-
-
-def metric_rows(results: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    metrics = mapping(results["metrics"], "metrics")
-    for split, content in mapping(results["splits"], "splits").items():
-        values = mapping(content["metrics"], "metrics")
-        for metric, about in metrics.items():
-            if about["better"] not in ("higher", "lower"):
-                raise BrokenRunError(
-                    f"metric {metric} is better when {about['better']!r}; expected higher or lower"
-                )
-            yield {
-                "split": text(split, "a split"),
-                "metric": text(metric, "a metric"),
-                "value": cell(maybe(number, values[metric], f"{metric} of {split}")),
-                "unit": text(about["unit"], "unit", empty=True),
-                "better": about["better"],
-                "count": cell(whole(content["count"], "count")),
-                "label": text(about["label"], "label"),
-                "digits": cell(whole(about["digits"], "digits", high=12)),
-                "ratio": ratio_cell(about.get("ratio")),
-            }
+from experiments.results.cells import (
+    NUMBER,
+    Count,
+    Decimals,
+    Direction,
+    Flag,
+    Name,
+    Number,
+    Sums,
+    Text,
+    Whole,
+    cell,
+    optional,
+    rounded,
+)
+from experiments.results.csv_files import Form
 
 
-def score_rows(items: list[dict[str, Any]], splits: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    for item in items:
-        if item["split"] in splits:
-            scores = {metric: cell(score) for metric, score in item["scores"].items()}
-            yield {"split": item["split"], "item": item["id"]} | scores
+class RunRow(NamedTuple):
+    """runs.csv: the value of a metric on a split, and the run that it is of."""
+
+    experiment: Name
+    run: Name
+    task: Text
+    task_version: Count
+    model: Text
+    loss: Text
+    seed: Whole
+    split: Text
+    metric: Text
+    value: Number | None
+    count: Count  # type: ignore[assignment]  # a column, not tuple's method
+    """Items of the split."""
+    steps: Count | None
+    train_seconds: Number | None
+    device: str
+    threads: Count | None
+    commit: str
+    dirty: Flag | None
+    """None outside a checkout."""
+    config_hash: str
+    data_hash: str
+    torch: str
+    transformers: str
+    overrides: str
+    """Words as they were typed, by spaces."""
+    train_count: Count | None
+    """Training examples."""
+    parameters: Count | None
 
 
-def curve_rows(logged: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
-    latest: dict[tuple[int, str], float] = {}  # a resumed run logs some steps twice: the later line stands
-    for row in logged:
-        for key, value in row.items():
-            if key not in ("step", "learning_rate") and isinstance(value, int | float):
-                latest[row["step"], key] = float(value)
-    for (step, key), value in sorted(latest.items()):
-        yield {
-            "step": str(step),
-            "key": text(key, "a key"),
-            "value": f"{value:.7g}",
-        }  # nan and inf are worth seeing
+class MetricRow(NamedTuple):
+    """metrics.csv: what a task's metric is called, and how it is read and shown."""
+
+    task: Text
+    metric: Text
+    label: Text
+    unit: str
+    better: Direction
+    decimals: Decimals
+    ratio: Sums
+    """Of sums of these scores; None: the mean of the metric's own."""
+
+    @property
+    def title(self) -> str:
+        """Mean gap [min] ↓; a share needs no unit."""
+        unit = f" [{self.unit}]" if self.unit not in ("", "share") else ""
+        return f"{self.label}{unit} {'↑' if self.better == 'higher' else '↓'}"
 
 
-def check_means(results: Mapping[str, Any], items: list[dict[str, Any]]) -> None:
-    """metrics.json must be what predictions.jsonl says, or one of them belongs to another evaluation.
+class ScoreRow(NamedTuple):
+    """scores/: a test item of a run; a further column for each of its scores."""
 
-    A metric `of_split` cannot be computed from single items and is taken as it is.
-    """
-    for split, content in results["splits"].items():
-        scores = [item["scores"] for item in items if item["split"] == split]
-        ids = {item["id"] for item in items if item["split"] == split}
-        if len(scores) != content["count"] or len(ids) != len(scores):
-            raise BrokenRunError(
-                f"metrics.json counts {content['count']} items in {split}, "
-                f"predictions.jsonl has {len(scores)} with {len(ids)} ids"
-            )
-        for metric, value in content["metrics"].items():
-            about = results["metrics"][metric]
-            if about.get("of_split"):
-                continue
-            mean = _mean([contribution(row, metric, about.get("ratio")) for row in scores])
-            if not _agree(value, mean):
-                raise BrokenRunError(
-                    f"{metric} of {split} is {value} in metrics.json, {mean} in predictions.jsonl"
-                )
+    run: Name
+    split: Text
+    item: str
 
 
-def _mean(parts: Sequence[tuple[float, float]]) -> float | None:
-    """None of nothing; nan or inf where a score is."""
-    above, below = ([part[side] for part in parts] for side in (0, 1))
-    total = math.fsum(above) if all(map(math.isfinite, above)) else sum(above)
-    count = math.fsum(below) if all(map(math.isfinite, below)) else sum(below)
-    return total / count if count else None
+class CurveRow(NamedTuple):
+    """curves/: a logged value at a step."""
+
+    run: Name
+    step: Whole
+    key: str
+    value: Annotated[float, rounded(".7g")]
 
 
-def _agree(value: float | None, mean: float | None) -> bool:
-    """Within TOLERANCE; what is not finite must be so in both."""
-    if value is None or mean is None:
-        return value is mean
-    if math.isnan(value) or math.isnan(mean):
-        return math.isnan(value) and math.isnan(mean)
-    return math.isclose(value, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+class ErrorRow(NamedTuple):
+    """errors/: a count over a run's predictions (experiments.results.error_counts)."""
+
+    run: Name
+    split: str
+    kind: str
+    bin: str
+    count: Count  # type: ignore[assignment]  # a column, not tuple's method
+    right: Count | None = None
+    confidence: Annotated[float, rounded(".4f")] | None = None
 
 
-def ratio_cell(ratio: Sequence[Sequence[str]] | None) -> str:
-    """`matched+matched/targets+detections`; '' for a mean of the items' own scores."""
-    if not ratio:
-        return ""
-    sides = [[text(name, "a name in ratio") for name in listing(names, "a side of ratio")] for names in ratio]
-    if len(sides) != 2 or not all(sides) or any(set("+/") & set(name) for side in sides for name in side):
-        raise BrokenRunError(f"ratio is {ratio!r}; expected two lists of names")
-    return "/".join("+".join(names) for names in sides)
+class GalleryRow(NamedTuple):
+    """gallery/: a prediction that is shown (experiments.results.gallery)."""
+
+    run: Name
+    loss: str
+    split: str
+    kinds: str
+    item: str
+    query: str
+    answer: str
+    text: str
+    error: Annotated[float, rounded(".6g")]
+    picture: str
+    """Its path in gallery/; '' for a task without pictures."""
 
 
-def cell(value: Any) -> str:
-    """Text for a CSV cell: '' for None, shortest exact form for numbers."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return str(value)
+def _kind_of_count(row: ErrorRow) -> str:
+    """What a share is made from must be there."""
+    if row.kind == "calibration" and not (row.bin in set("0123456789") and row.confidence is not None):
+        return "a row of calibration needs a bin from 0 to 9 and its confidence"
+    if row.kind in ("calibration", "place") and (row.right is None or not row.count):
+        return f"a row of {row.kind} needs a count above 0 and how many of it are right"
+    return ""
+
+
+RUNS = Form(RunRow, ("experiment", "run", "split", "metric"))
+METRICS = Form(MetricRow, ("task", "metric"))
+SCORE = optional(NUMBER)._replace(write=lambda score: "" if score is None or isnan(score) else cell(score))
+SCORES = Form(ScoreRow, ("run", "split", "item"), others=SCORE)
+CURVES = Form(CurveRow, ("run", "step", "key"))
+ERRORS = Form(ErrorRow, ("run", "split", "kind", "bin"), together=_kind_of_count)
+GALLERY = Form(GalleryRow, ("run", "split", "item"))

@@ -1,91 +1,34 @@
 """The files in results/ that tables and figures are made from: plain CSV, sorted, the same bytes each time.
 
 runs.csv                       long format: a row for each run, split and metric
+metrics.csv                    what holds of a task's metric in all of its runs: label, unit, direction, decimals
 scores/<experiment>.csv.gz     a row for each run, split and test item, a column for each metric
-curves/<experiment>.csv        a row for each run, logged step and logged value
+curves/<experiment>.csv.gz     a row for each run, logged step and logged value
 errors/<experiment>.csv        a row for each run, split, kind of count and bin (experiments.results.error_counts)
 gallery/<experiment>.csv       a row for each picture of a prediction in gallery/<experiment>/ (experiments.results.gallery)
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from experiments.results import csv_files
-from experiments.results.csv_files import (
-    BETTER,
-    COUNT,
-    DIGITS,
-    NAME,
-    NUMBER,
-    RATIO,
-    TEXT,
-    WHOLE,
-    Form,
-    Row,
-    optional,
+from experiments.results.rows import (
+    CURVES,
+    ERRORS,
+    GALLERY,
+    METRICS,
+    RUNS,
+    SCORES,
+    CurveRow,
+    ErrorRow,
+    GalleryRow,
+    MetricRow,
+    RunRow,
 )
-
-RUN_COLUMNS = (
-    *(
-        "experiment",
-        "run",
-        "task",
-        "task_version",
-        "model",
-        "loss",
-        "seed",
-        "split",
-        "metric",
-        "value",
-        "unit",
-    ),
-    *("better", "count", "steps", "train_seconds", "device", "threads", "commit", "dirty", "config_hash"),
-    *(
-        "data_hash",
-        "torch",
-        "transformers",
-        "overrides",
-        "label",
-        "digits",
-        "ratio",
-        "train_count",
-        "parameters",
-    ),
-)
-SCORE_KEYS = ("run", "split", "item")
-CURVE_COLUMNS = ("run", "step", "key", "value")
-ERROR_COLUMNS = ("run", "split", "kind", "bin", "count", "right", "confidence")
-GALLERY_COLUMNS = ("run", "loss", "split", "kinds", "item", "query", "answer", "text", "error", "picture")
-
-
-def _kind_of_count(row: Row) -> str:
-    """Of errors/: what a share is made from must be there."""
-    if row["kind"] == "calibration" and not (row["bin"] in set("0123456789") and row["confidence"]):
-        return "a row of calibration needs a bin from 0 to 9 and its confidence"
-    if row["kind"] in ("calibration", "place") and not (row["right"] and int(row["count"])):
-        return f"a row of {row['kind']} needs a count above 0 and how many of it are right"
-    return ""
-
-
-RUNS = Form(
-    RUN_COLUMNS,
-    {
-        **dict.fromkeys(("experiment", "run"), NAME),
-        **dict.fromkeys(("task", "model", "loss", "split", "metric"), TEXT),
-        **dict.fromkeys(("steps", "train_count", "parameters"), optional(COUNT)),
-        **dict.fromkeys(("value", "train_seconds"), optional(NUMBER)),
-        **{"seed": WHOLE, "better": BETTER, "count": COUNT, "digits": DIGITS, "ratio": optional(RATIO)},
-    },
-)
-SCORES = Form(SCORE_KEYS, {"run": NAME, "split": TEXT}, others=optional(NUMBER))
-CURVES = Form(CURVE_COLUMNS, {"run": NAME, "step": WHOLE, "value": NUMBER})
-ERRORS = Form(
-    ERROR_COLUMNS,
-    {"run": NAME, "count": COUNT, "right": optional(COUNT), "confidence": optional(NUMBER)},
-    together=_kind_of_count,
-)
-GALLERY = Form(GALLERY_COLUMNS, {"run": NAME, "error": NUMBER})
+from ntil.errors import UserError
 
 # Kind of figure (what its file name ends in) → what it shows, in the order to read them.
 OVERVIEW_CAPTION = (
@@ -110,6 +53,10 @@ class Store:
     @property
     def runs_path(self) -> Path:
         return self.root / "runs.csv"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.root / "metrics.csv"
 
     @property
     def tables(self) -> Path:
@@ -145,60 +92,79 @@ class Store:
     def gallery_path(self, experiment: str) -> Path:
         return self.root / "gallery" / f"{experiment}.csv"
 
-    def runs(self, experiment: str | None = None) -> list[Row]:
+    def runs(self, experiment: str | None = None) -> list[RunRow]:
         """Rows of runs.csv, of one experiment or of all; [] where the file does not exist."""
         rows = csv_files.read(self.runs_path, RUNS)
-        return [row for row in rows if experiment in (None, row["experiment"])]
+        return [row for row in rows if experiment in (None, row.experiment)]
 
-    def scores(self, experiment: str) -> list[Row]:
-        return csv_files.read(self.scores_path(experiment), SCORES)
+    def metrics(self, rows: Iterable[RunRow]) -> list[MetricRow]:
+        """What metrics.csv says of the metrics that rows of runs.csv hold, in their order."""
+        known = {(row.task, row.metric): row for row in csv_files.read(self.metrics_path, METRICS)}
+        named = dict.fromkeys((row.task, row.metric) for row in rows)
+        if unknown := [name for name in named if name not in known]:
+            task, metric = unknown[0]
+            raise UserError(
+                f"{self.metrics_path} {'says nothing of' if known else 'is missing; it describes'} the metric {metric!r} of "
+                f"the task {task!r}, which {self.runs_path} holds. Restore the file that was written with runs.csv, or "
+                "write both anew with `python -m experiments.collect` from the runs in outputs/."
+            )
+        return [known[name] for name in named]
 
-    def curves(self, experiment: str) -> list[Row]:
+    def scores(self, experiment: str) -> pd.DataFrame:
+        """Columns run, split, item, and a float for each metric, nan for none."""
+        return csv_files.read_frame(self.scores_path(experiment), SCORES)
+
+    def curves(self, experiment: str) -> list[CurveRow]:
         return csv_files.read(self.curves_path(experiment), CURVES)
 
-    def errors(self, experiment: str) -> list[Row]:
+    def errors(self, experiment: str) -> list[ErrorRow]:
         return csv_files.read(self.errors_path(experiment), ERRORS)
 
-    def gallery(self, experiment: str) -> list[Row]:
+    def gallery(self, experiment: str) -> list[GalleryRow]:
         return csv_files.read(self.gallery_path(experiment), GALLERY)
 
     def repair(self) -> Iterator[str]:
         """Repair what is damaged, keeping copies; says what was wrong with each file."""
-        yield from csv_files.salvage(self.runs_path, RUNS)
-        for folder, ending, form in (
-            ("scores", "csv.gz", SCORES),
-            ("curves", "csv.gz", CURVES),
-            ("errors", "csv", ERRORS),
-            ("gallery", "csv", GALLERY),
+        for pattern, form in (
+            ("runs.csv", RUNS),
+            ("metrics.csv", METRICS),
+            ("scores/*.csv.gz", SCORES),
+            ("curves/*.csv.gz", CURVES),
+            ("errors/*.csv", ERRORS),
+            ("gallery/*.csv", GALLERY),
         ):
-            for path in sorted((self.root / folder).glob(f"*.{ending}")):
+            for path in sorted(self.root.glob(pattern)):
                 yield from csv_files.salvage(path, form)
 
     def experiments(self) -> list[str]:
-        return sorted({row["experiment"] for row in self.runs()})
+        return sorted({row.experiment for row in self.runs()})
 
-    def write_runs(self, rows: Iterable[Row]) -> None:
-        csv_files.write(self.runs_path, RUN_COLUMNS, sorted(rows, key=_run_order))
+    def write_runs(self, rows: Iterable[RunRow], metrics: Iterable[MetricRow]) -> None:
+        """runs.csv last, since it says what there is."""
+        csv_files.write(self.metrics_path, METRICS, sorted(metrics))
+        ordered = sorted(rows, key=_run_order)
+        csv_files.write(self.runs_path, RUNS, ordered)
 
-    def write_scores(self, experiment: str, rows: Sequence[Row]) -> None:
-        metrics = sorted({key for row in rows for key in row} - set(SCORE_KEYS))
-        ordered = sorted(rows, key=lambda row: tuple(row[key] for key in SCORE_KEYS))
-        csv_files.write(self.scores_path(experiment), (*SCORE_KEYS, *metrics), ordered)
+    def write_scores(self, experiment: str, scores: pd.DataFrame) -> None:
+        keys = [*SCORES.key]
+        ordered = scores[keys + sorted(str(name) for name in scores if name not in keys)].sort_values(keys)
+        rows = ordered.itertuples(index=False, name=None)
+        csv_files.write(self.scores_path(experiment), SCORES, rows, [*ordered])
 
-    def write_curves(self, experiment: str, rows: Iterable[Row]) -> None:
-        ordered = sorted(rows, key=lambda row: (row["run"], int(row["step"]), row["key"]))
-        csv_files.write(self.curves_path(experiment), CURVE_COLUMNS, ordered)
+    def write_curves(self, experiment: str, rows: Iterable[CurveRow]) -> None:
+        ordered = sorted(rows, key=lambda row: (row.run, row.step, row.key))
+        csv_files.write(self.curves_path(experiment), CURVES, ordered)
 
-    def write_errors(self, experiment: str, rows: Iterable[Row]) -> None:
+    def write_errors(self, experiment: str, rows: Iterable[ErrorRow]) -> None:
         """Bins stay in the order they come in, which is that of their size or place."""
-        ordered = sorted(rows, key=lambda row: (row["run"], row["split"], row["kind"]))
-        csv_files.write(self.errors_path(experiment), ERROR_COLUMNS, ordered)
+        ordered = sorted(rows, key=lambda row: (row.run, row.split, row.kind))
+        csv_files.write(self.errors_path(experiment), ERRORS, ordered)
 
-    def write_gallery(self, experiment: str, rows: Iterable[Row]) -> None:
+    def write_gallery(self, experiment: str, rows: Iterable[GalleryRow]) -> None:
         """The rows stay in order: a loss's worst predictions first."""
-        csv_files.write(self.gallery_path(experiment), GALLERY_COLUMNS, rows)
+        csv_files.write(self.gallery_path(experiment), GALLERY, rows)
 
 
-def _run_order(row: Row) -> tuple[object, ...]:
-    names = tuple(row[key] for key in ("experiment", "task", "model", "loss", "overrides"))
-    return (*names, int(row["seed"]), row["run"], row["split"], row["metric"])
+def _run_order(row: RunRow) -> tuple[object, ...]:
+    names = (row.experiment, row.task, row.model, row.loss, row.overrides)
+    return (*names, row.seed, row.run, row.split, row.metric)

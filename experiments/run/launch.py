@@ -61,7 +61,7 @@ def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) ->
 
 def not_collected(runs: Sequence[PlannedRun], store: Store) -> list[PlannedRun]:
     """The runs that have no row in results/runs.csv; said, since their folders may be elsewhere."""
-    known = {(row["experiment"], row["run"]) for row in store.runs()}
+    known = {(row.experiment, row.run) for row in store.runs()}
     missing = [run for run in runs if (run.folder.parent.name, run.name) not in known]
     if len(missing) < len(runs):
         print(f"{len(runs) - len(missing)} of {len(runs)} runs are in {store.runs_path}.", file=sys.stderr)

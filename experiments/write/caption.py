@@ -1,11 +1,11 @@
 """The sentences under a table: what was run, at which scale, how to read it, and what to be careful about."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from experiments.compare.comparison import Comparison
 from experiments.compare.labels import label
 from experiments.compare.statistics import FEW_SEEDS, REPLICATES
-from experiments.results.csv_files import Row
+from experiments.results.rows import RunRow
 from experiments.write.published import Published
 
 
@@ -25,14 +25,14 @@ def caption(table: Comparison, published: Published | None) -> list[str]:
 def _scale(table: Comparison) -> str:
     runs = table.runs
 
-    def said(column: str, form: Callable[[str], str] = str) -> str:
-        values = sorted({row[column] for row in runs if row[column]}, key=lambda text: (len(text), text))
-        return " / ".join(form(value) for value in values) or "unknown"
+    def said(column: str, form: str = "") -> str:
+        texts = {format(value, form) for row in runs if (value := getattr(row, column)) not in (None, "")}
+        return " / ".join(sorted(texts, key=lambda text: (len(text), text))) or "unknown"
 
-    parameters = "" if said("parameters") == "unknown" else f" ({said('parameters', _thousands)} parameters)"
+    parameters = "" if said("parameters") == "unknown" else f" ({said('parameters', ',')} parameters)"
     return (
-        f"Scale: model {said('model')}{parameters}, {said('steps', _thousands)} steps on "
-        f"{said('train_count', _thousands)} training examples, seeds {_numbers(int(row['seed']) for row in runs)}, "
+        f"Scale: model {said('model')}{parameters}, {said('steps', ',')} steps on "
+        f"{said('train_count', ',')} training examples, seeds {_numbers(row.seed for row in runs)}, "
         f"{said('device')}, {said('threads')} CPU threads, commit {_commits(runs)}; test items: {_counts(table)}."
     )
 
@@ -79,7 +79,7 @@ def _partial_metrics(table: Comparison) -> list[str]:
         listed = [f"{name} {_percent(share)}" for name, share in shares if share is not None and share < 1]
         if listed:
             listed += ["others 100 %"] if any(share == 1 for _, share in shares) else []
-            columns.setdefault((column.split, ", ".join(listed)), []).append(column.label)
+            columns.setdefault((column.split, ", ".join(listed)), []).append(column.about.label)
     if not columns:
         return []
     parts = [f"{' and '.join(names)} on {split} ({listed})" for (split, listed), names in columns.items()]
@@ -116,27 +116,30 @@ def _warnings(table: Comparison) -> list[str]:
         "transformers": "with different versions of transformers",
         "device": "on different devices",
     }
-    mixed = [words for column, words in checks.items() if len({row[column] for row in table.runs}) > 1]
+    mixed = [
+        words for column, words in checks.items() if len({getattr(row, column) for row in table.runs}) > 1
+    ]
     lines = [f"Careful: these runs were made {', '.join(mixed)}."] if mixed else []
     if missing := [row.label for row in table.rows if not any(entry.summary.count for entry in row.entries)]:
         lines.append(f"Without a complete run: {', '.join(missing)}.")
     return lines
 
 
-def _commits(runs: Iterable[Row]) -> str:
+def _commits(runs: Iterable[RunRow]) -> str:
     names = {
-        (row["commit"][:10] or "unknown") + (" with uncommitted changes" if row["dirty"] == "true" else "")
-        for row in runs
+        (row.commit[:10] or "unknown") + (" with uncommitted changes" if row.dirty else "") for row in runs
     }
     return ", ".join(sorted(names))
 
 
 def _counts(table: Comparison) -> str:
-    found = {column.split: set[str]() for column in table.columns}
+    found = {column.split: set[int]() for column in table.columns}
     for split, count in table.counts:
         if split in found:
             found[split].add(count)
-    return ", ".join(f"{split} {'/'.join(sorted(counts)) or '–'}" for split, counts in found.items())
+    return ", ".join(
+        f"{split} {'/'.join(map(str, sorted(counts))) or '–'}" for split, counts in found.items()
+    )
 
 
 def _numbers(values: Iterable[int]) -> str:
@@ -148,7 +151,3 @@ def _numbers(values: Iterable[int]) -> str:
         else:
             runs.append([value])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
-
-
-def _thousands(text: str) -> str:
-    return f"{int(text):,}" if text.isdigit() else text

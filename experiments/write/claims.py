@@ -120,7 +120,7 @@ def differences(asked: Mapping[str, str], store: Store, conf: Path) -> dict[str,
     spec = replace(spec, baseline=asked["baseline"], splits=(asked["split"],), metrics=(asked["metric"],))
     table: Comparison = compare(name, spec, store)
     return {
-        row.group: (difference, table.columns[0].digits)
+        row.group: (difference, table.columns[0].about.decimals)
         for row in table.rows
         if row.value == asked["row"] and (difference := row.entries[0].difference) is not None
     }

@@ -93,15 +93,15 @@ def _scores(table: Comparison, split: str, indices: list[int], published: Publis
     rows = [[Cell(row.label)] for row in table.rows]
     for index in indices:
         column = table.columns[index]
-        heads.append(column.title)
+        heads.append(column.about.title)
         for cells, row in zip(rows, table.rows, strict=True):
             entry = row.entries[index]
-            cells.append(Cell(summary_text(entry.summary, column.digits), entry.best))
+            cells.append(Cell(summary_text(entry.summary, column.about.decimals), entry.best))
         if published is not None and stands_beside(table, column, published):
-            heads.append(f"published, {published.beside}: {column.title}")
+            heads.append(f"published, {published.beside}: {column.about.title}")
             for cells, row in zip(rows, table.rows, strict=True):
                 value = published.value(published.beside, row.value, column.metric)
-                cells.append(Cell(number(value, column.digits)))
+                cells.append(Cell(number(value, column.about.decimals)))
     return Grid(f"Scores on {split}", tuple(heads), tuple(tuple(cells) for cells in rows))
 
 
@@ -150,10 +150,13 @@ def _difference_grid(
     """The columns of a split; rows: a label, and a difference for each column of the table."""
     columns = [(index, column) for index, column in enumerate(table.columns) if column.split == split]
     cells = tuple(
-        (Cell(name), *(_difference_cell(differences[index], column.digits) for index, column in columns))
+        (
+            Cell(name),
+            *(_difference_cell(differences[index], column.about.decimals) for index, column in columns),
+        )
         for name, differences in rows
     )
-    return Grid(f"{title} on {split}", (head, *(column.title for _, column in columns)), cells)
+    return Grid(f"{title} on {split}", (head, *(column.about.title for _, column in columns)), cells)
 
 
 def _difference_cell(difference: Difference | None, digits: int) -> Cell:
@@ -170,7 +173,7 @@ def published_grid(table: Comparison, published: Published | None) -> Grid | Non
         (
             Cell(label(row)),
             *(
-                Cell(number(published.value(model, row, metric), column.digits))
+                Cell(number(published.value(model, row, metric), column.about.decimals))
                 for model in published.models
                 for metric, column in columns.items()
             ),
@@ -178,7 +181,7 @@ def published_grid(table: Comparison, published: Published | None) -> Grid | Non
         for row in rows
     )
     pairs = [(model, column) for model in published.models for column in columns.values()]
-    heads = (_row_head(table), *(column.title for _, column in pairs))
+    heads = (_row_head(table), *(column.about.title for _, column in pairs))
     models = ("", *(model for model, _ in pairs))
     return Grid("Published", heads, cells, models) if columns else None
 

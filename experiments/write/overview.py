@@ -112,10 +112,10 @@ def _figure(found: Sequence[Setting], figures: str) -> list[str]:
 
 def _told(setting: Setting, pair: Pair, tables: str) -> str:
     ours, base = pair
-    before, after = (number(setting.means[loss].mean, setting.column.digits) for loss in (base, ours))
+    before, after = (number(setting.means[loss].mean, setting.column.about.decimals) for loss in (base, ours))
     return (
-        f"{_link(setting, tables)}, {markdown(setting.column.title)}: {before} → {after}, "
-        f"{difference_text(setting.difference(pair), setting.column.digits)}"
+        f"{_link(setting, tables)}, {markdown(setting.column.about.title)}: {before} → {after}, "
+        f"{difference_text(setting.difference(pair), setting.column.about.decimals)}"
     )
 
 
@@ -126,11 +126,11 @@ def _told_together(setting: Setting, tables: str) -> list[str]:
         for pair in PAIRS:
             difference = setting.differences[pair].get(column)
             if difference and (column == setting.column or difference.verdict != UNTOLD):
-                text = f"{difference_label(*pair)} {difference_text(difference, column.digits)}"
+                text = f"{difference_label(*pair)} {difference_text(difference, column.about.decimals)}"
                 said.setdefault(column, []).append(text)
     first = setting.column.split
     lines = [
-        f"    - {markdown(column.title)}{'' if column.split == first else f' on {markdown(column.split)}'}: {', '.join(texts)}"
+        f"    - {markdown(column.about.title)}{'' if column.split == first else f' on {markdown(column.split)}'}: {', '.join(texts)}"
         for column, texts in said.items()
     ]
     return [f"  - {_link(setting, tables)}", *lines]
@@ -168,10 +168,10 @@ def page(found: Sequence[Setting]) -> str:
 
 
 def _cells(setting: Setting) -> list[str]:
-    digits = setting.column.digits
+    digits = setting.column.about.decimals
     return [
         _link(setting, "tables"),
-        markdown(setting.column.title),
+        markdown(setting.column.about.title),
         str(setting.seeds),
         *(summary_text(setting.means[loss], digits) for loss in LOSSES),
         *(difference_text(setting.difference(pair), digits) for pair in PAIRS),

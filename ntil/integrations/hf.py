@@ -36,15 +36,23 @@ def hf_loss(
     however they are split, and the number loss too is that of the one large batch where the samples are equally long (with
     balance="none"; "ce_ratio" takes its ratio in each micro-batch).
 
-    accumulation_steps: micro-batches in a step, over all processes. Says that micro-batches have equal numbers of
-    samples, which makes the number loss with balance="none" a mean over samples of any length, and divides the whole
-    where a loop passes no `num_items_in_batch`. `NumberLossMixin` needs no such number.
-
     A loop of one's own may give label_weights=… [B, T], one for each of the labels; the stock Trainer passes none, and
     `NumberLossMixin` takes them from the batch.
 
-    Raises UserError in a Trainer whose settings would be passed over in silence (`label_smoothing_factor`, TRL's loss in
-    chunks), and where an encoder-decoder got no decoder inputs, which some make of the source then.
+    Args:
+        full: the loss, such as `WithCrossEntropy(NTIL(vocab))`.
+        accumulation_steps: micro-batches in a step, over all processes. Says that micro-batches have equal numbers of
+            samples, which makes the number loss with balance="none" a mean over samples of any length, and divides the
+            whole where a loop passes no `num_items_in_batch`. `NumberLossMixin` needs no such number.
+        shift: whether position t is compared with label t + 1; None reads it from the outputs.
+
+    Returns:
+        The function. It takes outputs with logits [B, T, V] and labels [B, T], and returns a scalar with graph.
+
+    Raises:
+        ValueError: accumulation_steps below 1.
+        UserError: when called in a Trainer whose settings would be passed over in silence (`label_smoothing_factor`, TRL's
+            loss in chunks), or with an encoder-decoder that got no decoder inputs, which some make of the source then.
     """
     if accumulation_steps is not None and accumulation_steps < 1:
         raise ValueError(f"accumulation_steps must be at least 1, not {accumulation_steps}.")
@@ -82,8 +90,16 @@ class NumberLossMixin:
     pass that computes no other loss. A batch may hold `label_weights` [B, T] beside its labels; cross-entropy is then the
     weighted mean over the step's labels.
 
-    shift: as for `hf_loss`; left out, labels are shifted unless the model is an encoder-decoder or a masked language
-    model. An encoder-decoder whose batch has no `decoder_input_ids` makes them from the labels.
+    An encoder-decoder whose batch has no `decoder_input_ids` makes them from the labels.
+
+    Args:
+        number_loss: the loss, such as `WithCrossEntropy(NTIL(vocab))`.
+        shift: as for `hf_loss`; left out, labels are shifted unless the model is an encoder-decoder or a masked language
+            model.
+
+    Raises:
+        ValueError: under DataParallel.
+        UserError: a setting of the Trainer asks for another loss.
     """
 
     args: Any

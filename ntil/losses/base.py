@@ -62,23 +62,34 @@ class Term(NamedTuple):
 class NumberLoss(nn.Module):
     """Base of the losses on number tokens. A subclass implements `terms`, from the number tokens' logits alone.
 
-        loss(logits, labels) -> LossParts
+        loss(logits, labels).total      # logits [B, T, V] aligned with labels [B, T]
 
-    logits [B, T, V] in any floating dtype, *already aligned* with labels [B, T] (row t of the logits predicts label t);
-    labels below 0 (such as -100) are ignored, whatever the logits hold there. V may exceed the vocabulary's size (padded
-    models), not fall short of it.
+    Args:
+        vocab: the number tokens of a tokenizer.
+        number_format: as for `NTIL`.
+        reads_marks: whether `terms` gets the logits of signs and exponents behind those of the number tokens.
 
-    label_weights [B, T]: how much each label counts; a number has the weight of its first token. A weighted mean is
-    Σ w·x / Σ w over the items that the mean runs over, so weights of 1 change nothing and doubling them all neither.
-    reduction: "mean" as the loss defines it; "sum" of all items; "none" leaves [B, T], what is due to a whole number
-    standing at its first token, so that its sum is the "sum".
+    Called with:
+        logits: [B, T, V] in any floating dtype, *already aligned* with the labels: row t predicts label t. V may exceed
+            the vocabulary's size (padded models), not fall short of it.
+        labels: [B, T]; those below 0 (such as -100) are ignored, whatever the logits hold there.
+        label_weights: [B, T] how much each label counts; a number has the weight of its first token. A weighted mean is
+            Σ w·x / Σ w over the items that the mean runs over, so weights of 1 change nothing and doubling them all
+            neither.
+        reduction: "mean" as the loss defines it; "sum" of all items; "none" leaves [B, T], what is due to a whole number
+            standing at its first token, so that its sum is the "sum".
+
+    Returns:
+        LossParts: the total and each term, with graph.
+
+    Raises:
+        ValueError: an unknown number format, or a term whose name is taken.
     """
 
     names: tuple[str, ...]  # of the terms, in the order of LossParts
     mean_over = "items"  # "samples": the mean of each sample's items, then over the samples, an empty one counting as 0
-    needs_normaliser = (
-        False  # whether the loss depends on the logits of other tokens, through their log Σ exp
-    )
+    # Whether the loss depends on the logits of other tokens, through their log Σ exp.
+    needs_normaliser = False
 
     def __init__(
         self, vocab: NumberVocab, number_format: NumberFormat = "digits", reads_marks: bool = False

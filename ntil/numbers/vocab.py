@@ -69,10 +69,25 @@ class VocabTables(NamedTuple):
 
 
 class NumberVocab:
-    """The number tokens of a vocabulary of `size` entries: `width` [V], `value` [V], all `tables`, and the `groups` of
-    tokens that compete with each other.
+    """The number tokens of a vocabulary. Build it with `from_tokenizer`, or from token texts with `from_texts`.
 
-    Build it with `from_tokenizer`, or from token texts with `from_texts`. It never changes the tokenizer.
+        vocab = NumberVocab.from_tokenizer(tokenizer, vocab_size=model.config.vocab_size)
+
+    It never changes the tokenizer.
+
+    Args:
+        texts: (id, text without marks, a leading space kept) of each token.
+        size: V, the width of the model's logits.
+        ordinals: pattern of the tokens that are whole numbers, such as `<loc0000>`; None for none.
+        opens, closes: ids of tokens that begin or end a word.
+
+    Attributes:
+        width, value: [V] digits in a token (0 where it is no number token), and its integer value.
+        tables: all that is known of the entries, [V] each.
+        groups: the tokens that compete with each other, by width.
+
+    Raises:
+        UserError: a number token lies outside the vocabulary, or the ordinals are none of this tokenizer's.
     """
 
     def __init__(
@@ -83,7 +98,6 @@ class NumberVocab:
         opens: Collection[int] = (),
         closes: Collection[int] = (),
     ) -> None:
-        """texts: (id, text without marks, a leading space kept). opens, closes: ids of tokens that begin or end a word."""
         self.size = size
         self._tokenizer: Any = None
         self._shown = torch.zeros(size, dtype=torch.int64)  # digits that a number token's text shows

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +22,8 @@ from experiments.report.__main__ import main as report
 from experiments.results.csv_files import Form, salvage
 from experiments.results.fields import BrokenRunError
 from experiments.results.folder import RunResult, read_run
-from experiments.results.store import CURVES, ERRORS, GALLERY, RUNS, SCORES, Store
+from experiments.results.rows import CURVES, ERRORS, GALLERY, METRICS, RUNS, SCORES, GalleryRow
+from experiments.results.store import Store
 from experiments.run.progress import last_step
 from experiments.run.reuse import _made
 from experiments.tables import main as tables
@@ -37,6 +39,7 @@ OURS = (UserError, BrokenRunError)
 SPEC = TableSpec.parse("demo", {"rows": "loss", "baseline": "ce", "splits": ["test"], "metrics": ["exact"]})
 FORMS = {
     "runs.csv": RUNS,
+    "metrics.csv": METRICS,
     "scores.csv.gz": SCORES,
     "curves.csv.gz": CURVES,
     "errors.csv": ERRORS,
@@ -79,13 +82,17 @@ def check_rows(result: RunResult) -> None:
     """What was accepted can be read again."""
     for form, rows in (
         (RUNS, result.rows),
-        (SCORES, result.scores),
+        (METRICS, result.metrics),
+        (SCORES, result.scores[[*SCORES.key]].itertuples(index=False, name=None)),
         (CURVES, result.curves),
         (ERRORS, result.errors),
     ):
-        assert not any(form.fault(row) for row in rows)
         for row in rows:
-            "".join(row.values()).encode()
+            cells = [kind.write(value) for kind, value in zip(form.kinds.values(), row, strict=True)]
+            read = [kind.read(text) for kind, text in zip(form.kinds.values(), cells, strict=True)]
+            assert [kind.write(value) for kind, value in zip(form.kinds.values(), read, strict=True)] == cells
+            assert not form.together(form.row(*read))
+            "".join(cells).encode()
 
 
 @pytest.mark.slow
@@ -124,15 +131,14 @@ def test_a_spoilt_config_builds_a_task_or_none(run: Path) -> None:
 def test_a_spoilt_file_of_the_results(run: Path, outputs: Path, results: Path, name: str) -> None:
     """Read, shown where it is accepted, and repaired where it is not."""
     result, store, form = read_run(run), Store(results), FORMS[name]
-    store.write_runs(result.rows)
+    store.write_runs(result.rows, result.metrics)
     store.write_scores("demo", result.scores)
     store.write_curves("demo", result.curves)
     store.write_errors("demo", result.errors)
-    store.write_gallery(
-        "demo", [dict.fromkeys(form.columns, "1") | {"kinds": "worst"} for form in (GALLERY,)]
-    )
+    store.write_gallery("demo", [GalleryRow("1", "1", "1", "worst", "1", "1", "1", "1", 1.0, "1")])
     read = {
         "runs.csv": (store.runs_path, lambda: compare("demo", SPEC, store)),
+        "metrics.csv": (store.metrics_path, lambda: compare("demo", SPEC, store)),
         "scores.csv.gz": (store.scores_path("demo"), lambda: compare("demo", SPEC, store)),
         "curves.csv.gz": (store.curves_path("demo"), lambda: store.curves("demo")),
         "errors.csv": (store.errors_path("demo"), lambda: analyse("demo", SPEC, store)),
@@ -144,7 +150,7 @@ def test_a_spoilt_file_of_the_results(run: Path, outputs: Path, results: Path, n
     check_repair(path, form, action)
 
 
-def check_repair(path: Path, form: Form, read: Callable[[], object]) -> None:
+def check_repair(path: Path, form: Form[Any], read: Callable[[], object]) -> None:
     whole, chance = path.read_bytes(), random.Random(1)
     for _ in range(CASES // 20):
         data = spoilt(gzip.decompress(whole) if path.suffix == ".gz" else whole, chance, values=False)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from hostile_runs import BOMB, CONFIGS, MODELS, TARGETS
 from html_tags import Tags
-from run_factory import dump_lines, exact, write_run
+from run_factory import change_json, dump_lines, exact, write_run
 
 from experiments.check import main as check
 from experiments.collect import main as collect
@@ -129,7 +129,7 @@ def test_a_configuration_that_is_refused_leaves_the_run_out(
     said = capsys.readouterr()
     assert said.err.count("left out") == 1
     assert word in said.err
-    assert {row["run"] for row in Store(results).runs()} == {"clock-tiny-ce-seed0"}
+    assert {row.run for row in Store(results).runs()} == {"clock-tiny-ce-seed0"}
     assert report(["--results", str(results)], conf) == 0
     capsys.readouterr()
     assert ntil(["view", str(run)]) == 2
@@ -217,7 +217,7 @@ def test_an_id_names_no_place_outside(
         str(run / "view.html")
     }
     pictures = {path for path in results.rglob("*.jpg")}
-    assert pictures == {results / "gallery" / row["picture"] for row in Store(results).gallery("demo")}
+    assert pictures == {results / "gallery" / row.picture for row in Store(results).gallery("demo")}
     assert all(path.parent == results / "gallery" / "demo" / "hostile" for path in pictures)
 
 
@@ -251,7 +251,8 @@ def test_every_text_stays_text(run: Path, outputs: Path, results: Path, conf: Pa
     config = yaml.safe_load((run / "config.yaml").read_text())
     change_config(run, choices=config["choices"] | {"model": EVIL, "loss": "ntil"})
     (run / "overrides.yaml").write_text(yaml.safe_dump([f"x={EVIL}"]))
-    write_run(outputs, exact(*[1] * 6), loss="ce")  # so that there is a baseline
+    base = write_run(outputs, exact(*[1] * 6), loss="ce")  # so that there is a baseline, of the same metric
+    change_json("metrics.json", lambda m: m["metrics"]["exact"].update(unit=EVIL))(base)
     assert everything(outputs, results, conf, run) == [0] * 7
     for page in (results / "index.html", run / "view.html"):
         tags = Tags(page.read_text())
@@ -314,7 +315,7 @@ def test_a_picture_that_is_gone_is_said_and_the_others_are_drawn(
     (data / first["image"]).write_bytes(b"GIF89a")
     assert collect(["--outputs", str(outputs), "--results", str(results)]) == 0
     assert f"no picture in the gallery of demo/hostile: {first['id']}" in capsys.readouterr().out
-    assert sum(bool(row["picture"]) for row in Store(results).gallery("demo")) == 5
+    assert sum(bool(row.picture) for row in Store(results).gallery("demo")) == 5
     assert ntil(["view", str(run)]) == 0
     assert f"no picture of {first['id']}" in capsys.readouterr().err
 

@@ -53,7 +53,7 @@ def test_a_run_of_a_diverged_model_is_shown(
     words = ["--results", str(results)]
     assert collect(["--outputs", str(outputs), *words]) == 0
     assert "left out" not in capsys.readouterr().err
-    assert {row["value"] for row in Store(results).runs() if row["loss"] == "ntil"} == {repr(bad)}
+    assert {repr(row.value) for row in Store(results).runs() if row.loss == "ntil"} == {repr(bad)}
     assert (tables(words, conf), plots(words, conf), report(words, conf)) == (0, 0, 0)
     assert overview(words, conf, results / "README.md") == 0
     table = (results / "tables" / "demo.md").read_text()

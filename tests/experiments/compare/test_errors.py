@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from run_factory import dump_lines, exact, said, write_run
@@ -35,20 +36,16 @@ def test_what_collect_counts(outputs: Path, results: Path) -> None:
     write_run(outputs, {"test": GAPS}, answers={"test": CLOCKS})
     collect(outputs, results)
     rows = Store(results).errors("demo")
-    assert {row["run"] for row in rows} == {"clock-tiny-ce-seed0"}
-    assert [(row["bin"], row["count"], row["right"]) for row in rows if row["kind"] == "place"] == [
-        ("hour tens", "1", "1"),
-        ("hour units", "2", "2"),
-        ("minute tens", "2", "2"),
-        ("minute units", "2", "1"),
+    assert {row.run for row in rows} == {"clock-tiny-ce-seed0"}
+    assert [(row.bin, row.count, row.right) for row in rows if row.kind == "place"] == [
+        ("hour tens", 1, 1),
+        ("hour units", 2, 2),
+        ("minute tens", 2, 2),
+        ("minute units", 2, 1),
     ]
-    found = {
-        row["bin"]: (row["count"], row["right"], row["confidence"])
-        for row in rows
-        if row["kind"] == "calibration"
-    }
-    assert found == {"4": ("2", "1", "0.9000"), "8": ("2", "2", "1.7000"), "9": ("3", "3", "2.9000")}
-    assert not [row for row in rows if row["kind"] == "wrong_digits"]  # clocks are binned from their scores
+    found = {row.bin: (row.count, row.right, row.confidence) for row in rows if row.kind == "calibration"}
+    assert found == {"4": (2, 1, 0.9), "8": (2, 2, 1.7), "9": (3, 3, 2.9)}
+    assert not [row for row in rows if row.kind == "wrong_digits"]  # clocks are binned from their scores
 
 
 def test_calibration_by_hand(outputs: Path, results: Path) -> None:
@@ -98,23 +95,25 @@ def test_wrong_digits_of_other_tasks(outputs: Path, results: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "item", "name"),
     [
-        ("clock", {"gap_circular": "0"}, "0"),
-        ("clock", {"gap_circular": "4"}, "3–4"),
-        ("clock", {"gap_circular": "29"}, "10–29"),
-        ("clock", {"gap_circular": "360"}, "60+"),
-        ("clock", {"gap_circular": ""}, "no time"),
-        ("localization", {"iou": "1", "parsed": "1"}, "0.9–1"),
-        ("localization", {"iou": "0.5", "parsed": "1"}, "0.5–0.75"),  # Acc@0.5 counts it as right
-        ("localization", {"iou": "0.4999", "parsed": "1"}, "0.25–0.5"),
-        ("localization", {"iou": "0", "parsed": "1"}, "0–0.25"),
-        ("localization", {"iou": "0", "parsed": "0"}, "no box"),
-        ("text_detection", {"hits": "2", "found": "3", "targets": "4", "parsed": "1"}, "3–4"),
-        ("text_detection", {"hits": "2", "found": "2", "targets": "2", "parsed": "1"}, "0"),
-        ("text_detection", {"hits": "0", "found": "0", "targets": "2", "parsed": "0"}, "no answer"),
+        ("clock", {"gap_circular": 0}, "0"),
+        ("clock", {"gap_circular": 4}, "3–4"),
+        ("clock", {"gap_circular": 29}, "10–29"),
+        ("clock", {"gap_circular": 360}, "60+"),
+        ("clock", {"gap_circular": float("nan")}, "no time"),
+        ("localization", {"iou": 1, "parsed": 1}, "0.9–1"),
+        ("localization", {"iou": 0.5, "parsed": 1}, "0.5–0.75"),  # Acc@0.5 counts it as right
+        ("localization", {"iou": 0.4999, "parsed": 1}, "0.25–0.5"),
+        ("localization", {"iou": 0, "parsed": 1}, "0–0.25"),
+        ("localization", {"iou": 0, "parsed": 0}, "no box"),
+        ("text_detection", {"hits": 2, "found": 3, "targets": 4, "parsed": 1}, "3–4"),
+        ("text_detection", {"hits": 2, "found": 2, "targets": 2, "parsed": 1}, "0"),
+        ("text_detection", {"hits": 0, "found": 0, "targets": 2, "parsed": 0}, "no answer"),
     ],
 )
-def test_bins_by_hand(task: str, item: dict[str, str], name: str) -> None:
-    assert {bin: count for bin, count in binned(magnitude_of(task), [item]).items() if count} == {name: 1}
+def test_bins_by_hand(task: str, item: dict[str, float], name: str) -> None:
+    assert {
+        bin: count for bin, count in binned(magnitude_of(task), pd.DataFrame([item])).items() if count
+    } == {name: 1}
 
 
 def test_confidence_bins() -> None:
@@ -184,10 +183,10 @@ def test_a_run_that_is_read_again_replaces_its_counts(outputs: Path, results: Pa
     dump_lines(folder / "predictions.jsonl", [line | said("9:00", "9:00") for line in lines])
     collect(outputs, results)
     after = Store(results).errors("demo")
-    assert [row for row in after if row["run"].endswith("seed1")] == [
-        row for row in before if row["run"].endswith("seed1")
+    assert [row for row in after if row.run.endswith("seed1")] == [
+        row for row in before if row.run.endswith("seed1")
     ]
-    assert [row["bin"] for row in after if row["run"].endswith("seed0")] == [
+    assert [row.bin for row in after if row.run.endswith("seed0")] == [
         "9",
         "hour units",
         "minute tens",

@@ -14,6 +14,7 @@ from experiments.compare.statistics import Difference, Summary
 from experiments.plot.intervals import draw_gain, draw_settings
 from experiments.plot.style import Abscissa
 from experiments.results.collect import collect
+from experiments.results.rows import MetricRow
 from experiments.results.store import Store
 
 SIZES = (250, 1000)
@@ -35,7 +36,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
 
 
 def setting(low: float, mean: float, high: float, *, better: str = "higher", unit: str = "share") -> Setting:
-    column = Column("test", "exact", "exact", better, unit, 3)
+    column = Column("test", MetricRow("clock", "exact", "exact", unit, better, 3, None))
     difference = Difference(mean, low, high, seeds=3, items=10, verdict="not distinguishable")
     pairs = {pair: {column: difference} for pair in (("ntil", "ce"), ("ntil", "emd"), ("emd", "ce"))}
     return Setting(

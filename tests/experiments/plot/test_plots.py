@@ -13,6 +13,7 @@ from experiments.plot.curves import mean_curve, spread
 from experiments.plot.panels import along_panels, training_panels, validation_panels
 from experiments.plots import main
 from experiments.results.collect import collect
+from experiments.results.rows import MetricRow
 from experiments.results.store import Store
 
 
@@ -97,8 +98,11 @@ def test_panels() -> None:
         ("training digit EMD", ["ntil"]),
         ("training mine", ["ntil"]),
     ]
-    labels = {"gap": ("gap, plain", "minutes", "lower"), "exact": ("exact", "share", "higher")}
-    titles = [panel.title for panel in validation_panels(runs, curves, labels, ["gap", "unlogged", "exact"])]
+    metrics = {
+        "gap": MetricRow("clock", "gap", "gap, plain", "minutes", "lower", 2, None),
+        "exact": MetricRow("clock", "exact", "exact", "share", "higher", 3, None),
+    }
+    titles = [panel.title for panel in validation_panels(runs, curves, metrics, ["gap", "unlogged", "exact"])]
     assert titles == ["validation: gap, plain [minutes] ↓", "validation: exact ↑"]
     assert len(validation_panels(runs, curves, {}, [])) == 2
 

@@ -68,7 +68,8 @@ def test_changed_scores_missing_and_left_over_files(
     (made / "tables" / "gone.md").touch()
     (made / "index.html").unlink()
     store = Store(made)
-    store.write_runs([row | {"value": "0.1"} for row in store.runs()])
+    rows = [row._replace(value=0.1) for row in store.runs()]
+    store.write_runs(rows, store.metrics(rows))
     capsys.readouterr()
     assert main(["--results", str(made)], conf) == 1
     said = capsys.readouterr().out

@@ -32,17 +32,20 @@ def test_the_worst_and_some_random_ones() -> None:
     assert choose([1.0]) == {0: ("worst", "random")}
 
 
-def test_the_first_run_of_each_loss() -> None:
-    rows = [{"loss": loss, "run": f"{loss}{seed}"} for loss in ("ce", "emd", "ntil") for seed in (0, 1)]
-    assert shown_runs(rows) == {"ce": "ce0", "ntil": "ntil0"}
+def test_the_first_run_of_each_loss(outputs: Path, results: Path) -> None:
+    for loss in ("ce", "emd", "ntil"):
+        for seed in (0, 1):
+            write_run(outputs, exact(1), loss=loss, seed=seed, name=f"{loss}{seed}")
+    collect(outputs, results)
+    assert shown_runs(Store(results).runs()) == {"ce": "ce0", "ntil": "ntil0"}
 
 
 def test_thumbnails_are_drawn_and_the_same_each_time(trained: Path, outputs: Path, results: Path) -> None:
     collect(outputs, results)
     rows = Store(results).gallery("demo")
-    assert {(row["run"], row["loss"], row["split"]) for row in rows} == {("trained", "ntil", "test")}
+    assert {(row.run, row.loss, row.split) for row in rows} == {("trained", "ntil", "test")}
     assert len(rows) == 6
-    files = {row["picture"]: (results / "gallery" / row["picture"]).read_bytes() for row in rows}
+    files = {row.picture: (results / "gallery" / row.picture).read_bytes() for row in rows}
     for name in files:
         assert max(Image.open(results / "gallery" / name).size) == SIDE
     collect(outputs, results)
@@ -83,4 +86,4 @@ def test_a_picture_outside_the_gallery_is_refused(trained: Path, outputs: Path, 
     collect(outputs, results)
     (row, *_) = Store(results).gallery("demo")
     with pytest.raises(UserError, match="leaves its folder"):
-        list(pictures(Store(results), "demo", [row | {"picture": "../../secret"}], results))
+        list(pictures(Store(results), "demo", [row._replace(picture="../../secret")], results))

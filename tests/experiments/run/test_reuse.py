@@ -65,8 +65,8 @@ def test_a_complete_run_of_another_experiment_is_copied(again: Path) -> None:
     assert not runs[1].is_done
     result = read_run(runs[0].folder)
     assert result.experiment == "again"
-    assert {row["overrides"] for row in result.rows} == {"loss.weight=1"}
-    assert [row["value"] for row in result.rows] == ["0.5"]
+    assert {row.overrides for row in result.rows} == {"loss.weight=1"}
+    assert [row.value for row in result.rows] == [0.5]
     assert json.loads((runs[0].folder / "provenance.json").read_text())["taken_from"] == f"demo/{source.name}"
     assert not (runs[0].folder / "checkpoints").exists()
     assert sorted(path.name for path in runs[0].folder.parent.iterdir()) == [
@@ -164,7 +164,8 @@ def test_missing_leaves_out_what_is_collected(
     again: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(expand("demo", ("loss=ce", "seed=0"), again)[0])
-    Store(results).write_runs(read_run(folder).rows)
+    result = read_run(folder)
+    Store(results).write_runs(result.rows, result.metrics)
     words = ["demo", "--list", "--missing", str(results)]
     assert main(words, ["/bin/false"], again) == 0
     said = capsys.readouterr()
