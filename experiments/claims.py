@@ -11,12 +11,12 @@ from pathlib import Path
 from experiments.command import add_results, parser_of
 from experiments.results.store import Store
 from experiments.write.claims import PAGE, page, read_claims
+from ntil.checkout import CONF
 from ntil.errors import guard, run_command
 from ntil.io import write_text
-from ntil.runs.run import ROOT_CONF
 
 
-def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
+def main(argv: Sequence[str] | None = None, conf: Path = CONF) -> int:
     parser = parser_of("claims", __doc__)
     add_results(parser)
     parser.add_argument(

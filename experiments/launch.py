@@ -17,11 +17,11 @@ from pathlib import Path
 
 from experiments.command import parser_of
 from experiments.run.launch import TRAIN, launch
+from ntil.checkout import CONF
 from ntil.errors import guard, run_command
-from ntil.runs.run import ROOT_CONF
 
 
-def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAIN, conf: Path = ROOT_CONF) -> int:
+def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAIN, conf: Path = CONF) -> int:
     """Returns the exit code: 0 all done, 1 a run failed, 2 a mistake to mend, 130 interrupted."""
     arguments = parse(argv)
     return guard(lambda: launch(arguments, command, conf))

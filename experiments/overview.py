@@ -15,14 +15,14 @@ from experiments.compare.settings import settings
 from experiments.plot.intervals import draw_settings
 from experiments.results.store import Store
 from experiments.write.overview import PAGE, page, with_statement
+from ntil.checkout import CONF, ROOT
 from ntil.errors import guard, run_command
 from ntil.io import write_text
-from ntil.runs.run import ROOT_CONF
 
-README = ROOT_CONF.parent / "README.md"
+README = ROOT / "README.md"
 
 
-def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF, readme: Path = README) -> int:
+def main(argv: Sequence[str] | None = None, conf: Path = CONF, readme: Path = README) -> int:
     parser = parser_of("overview", __doc__)
     add_results(parser)
     arguments = parser.parse_args(argv)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from experiments.command import add_experiments, add_results, parser_of
 from experiments.write.tables import tables
+from ntil.checkout import CONF
 from ntil.errors import guard, run_command
-from ntil.runs.run import ROOT_CONF
 
 
-def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
+def main(argv: Sequence[str] | None = None, conf: Path = CONF) -> int:
     parser = parser_of("tables", __doc__)
     add_experiments(parser, "all that have a table")
     add_results(parser)

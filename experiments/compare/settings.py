@@ -16,8 +16,8 @@ from experiments.compare.spec import TableSpec, chosen
 from experiments.compare.statistics import ENOUGH_SEEDS, Difference, Summary
 from experiments.results.store import Store
 from experiments.run.presets import table_spec
+from ntil.checkout import CONF
 from ntil.runs.overrides import parse_override
-from ntil.runs.run import ROOT_CONF
 
 LOSSES = ("ce", "emd", "ntil")
 Pair = tuple[str, str]  # a loss and what it is compared to
@@ -59,7 +59,7 @@ class Setting:
 
 
 def settings(
-    store: Store, conf: Path = ROOT_CONF, names: Sequence[str] = (), made: Sequence[Comparison] = ()
+    store: Store, conf: Path = CONF, names: Sequence[str] = (), made: Sequence[Comparison] = ()
 ) -> list[Setting]:
     """Of the experiments named, or all; in the order of runs.csv, and of the groups in each table, all together last.
 

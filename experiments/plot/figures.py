@@ -15,14 +15,14 @@ from experiments.plot.panels import along_panels, curves_of, training_panels, va
 from experiments.plot.style import Abscissa
 from experiments.results.store import Store
 from experiments.run.presets import grid_values, table_spec
+from ntil.checkout import CONF
 from ntil.errors import UserError, did_you_mean
 from ntil.io import file_name
-from ntil.runs.run import ROOT_CONF
 
 ALONG = {"trainer.train_examples": "training examples", "trainer.max_steps": "training steps"}  # axis titles
 
 
-def plots(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
+def plots(results: Path, names: Sequence[str], conf: Path = CONF) -> int:
     """Returns the exit code 0; UserError where there is nothing to draw."""
     store = Store(results)
     collected = store.experiments()

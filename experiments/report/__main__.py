@@ -19,12 +19,12 @@ from experiments.report.page import PAGE, render
 from experiments.report.pictures import overview_figure
 from experiments.results.store import Store
 from experiments.write.tabulate import tabulate
+from ntil.checkout import CONF
 from ntil.errors import guard, run_command
 from ntil.io import write_text
-from ntil.runs.run import ROOT_CONF
 
 
-def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
+def main(argv: Sequence[str] | None = None, conf: Path = CONF) -> int:
     parser = parser_of("report", __doc__)
     add_experiments(parser, "all that have a table")
     add_results(parser)
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, conf: Path = ROOT_CONF) -> int:
     return guard(lambda: report(arguments.results, arguments.experiments, output, conf))
 
 
-def report(results: Path, names: Sequence[str], output: Path, conf: Path = ROOT_CONF) -> int:
+def report(results: Path, names: Sequence[str], output: Path, conf: Path = CONF) -> int:
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]
     compared = settings(store, conf, names, [one.table for one in found])

@@ -13,12 +13,12 @@ from experiments.results.store import Store
 from experiments.write.overview import PAGE as OVERVIEW
 from experiments.write.overview import page
 from experiments.write.tabulate import tabulate
-from ntil.runs.run import ROOT_CONF
+from ntil.checkout import CONF
 
 SHOWN = 100  # letters of a different line
 
 
-def check(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
+def check(results: Path, names: Sequence[str], conf: Path = CONF) -> int:
     """Returns the exit code: 1 where anything differs."""
     store = Store(results)
     found = [tabulate(store, name, conf) for name in chosen(store, list(names), conf)]

@@ -18,13 +18,13 @@ from experiments.run.pool import Interrupt, Outcome, run_all
 from experiments.run.presets import PlannedRun, expand
 from experiments.run.progress import display, last_step
 from experiments.run.reuse import same_runs, take_over
+from ntil.checkout import ROOT
 from ntil.errors import UserError
 from ntil.escape import terminal
 from ntil.io import clear_leftovers
-from ntil.runs.run import ROOT_CONF
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-TRAIN = (sys.executable, str(ROOT_CONF.parent / "train.py"))
+TRAIN = (sys.executable, str(ROOT / "train.py"))
 
 
 def launch(arguments: argparse.Namespace, command: Sequence[str], conf: Path) -> int:

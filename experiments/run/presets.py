@@ -21,9 +21,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ntil.checkout import CONF
 from ntil.errors import UserError, did_you_mean
 from ntil.runs import cli
-from ntil.runs.run import COMPLETE, FREE_KEYS, ROOT_CONF, differences
+from ntil.runs.run import COMPLETE, FREE_KEYS, differences
 from ntil.runs.stored import read_stored_config
 
 CONFIG_NAME = "train"
@@ -51,11 +52,11 @@ class PlannedRun:
         return all(key.split(".")[0] in FREE_KEYS for key, _, _ in differences(stored, self.config))
 
 
-def preset_names(conf: Path = ROOT_CONF) -> list[str]:
+def preset_names(conf: Path = CONF) -> list[str]:
     return sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
 
 
-def table_spec(name: str, conf: Path = ROOT_CONF) -> dict[str, Any] | None:
+def table_spec(name: str, conf: Path = CONF) -> dict[str, Any] | None:
     """The preset's `table:` node, None where there is no preset of that name or it asks for no table."""
     table = _preset(name, conf).get("table")
     if table is not None and not isinstance(table, dict):
@@ -63,7 +64,7 @@ def table_spec(name: str, conf: Path = ROOT_CONF) -> dict[str, Any] | None:
     return table
 
 
-def grid_values(name: str, key: str, conf: Path = ROOT_CONF) -> list[str]:
+def grid_values(name: str, key: str, conf: Path = CONF) -> list[str]:
     """The values that the preset's grid gives to `key`, in its order; [] where it does not sweep over it."""
     params = ((_preset(name, conf).get("hydra") or {}).get("sweeper") or {}).get("params") or {}
     if key not in params:
@@ -78,7 +79,7 @@ def _preset(name: str, conf: Path) -> dict[Any, Any]:
     return preset if isinstance(preset, dict) else {}
 
 
-def expand(name: str, extra: Sequence[str] = (), conf: Path = ROOT_CONF) -> list[PlannedRun]:
+def expand(name: str, extra: Sequence[str] = (), conf: Path = CONF) -> list[PlannedRun]:
     """The runs of a preset, in the grid's order; UserError where it cannot be composed."""
     names = preset_names(conf)
     if name not in names:

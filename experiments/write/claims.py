@@ -14,11 +14,11 @@ from experiments.compare.statistics import Difference
 from experiments.results.store import Store
 from experiments.run.presets import preset_names, table_spec
 from experiments.write import grids
+from ntil.checkout import CONF, ROOT
 from ntil.errors import UserError
 from ntil.escape import markdown
-from ntil.runs.run import ROOT_CONF
 
-PAGE = ROOT_CONF.parent / "docs" / "paper_index.md"
+PAGE = ROOT / "docs" / "paper_index.md"
 EXPECTATIONS = {"better": "better", "worse": "worse", "the same": "not distinguishable"}
 NOT_RUN = "not run yet"
 
@@ -34,7 +34,7 @@ class Line:
     verdict: str
 
 
-def read_claims(conf: Path = ROOT_CONF) -> list[dict[str, Any]]:
+def read_claims(conf: Path = CONF) -> list[dict[str, Any]]:
     claims = OmegaConf.to_container(OmegaConf.load(conf / "claims.yaml"))
     if not isinstance(claims, list):
         raise UserError(f"{conf / 'claims.yaml'} must be a list of claims.")
@@ -48,7 +48,7 @@ def read_claims(conf: Path = ROOT_CONF) -> list[dict[str, Any]]:
     return claims
 
 
-def page(claims: Sequence[Mapping[str, Any]], store: Store, conf: Path = ROOT_CONF) -> str:
+def page(claims: Sequence[Mapping[str, Any]], store: Store, conf: Path = CONF) -> str:
     """The Markdown of docs/paper_index.md."""
     lines = [_line(claim, store, conf) for claim in claims]
     rows = [

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from ntil.checkout import CONF
 from ntil.errors import UserError, did_you_mean
-from ntil.runs.run import ROOT_CONF
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Published:
         return self.values.get((model, row, metric))
 
 
-def load_published(key: str, path: Path = ROOT_CONF / "published.yaml") -> Published:
+def load_published(key: str, path: Path = CONF / "published.yaml") -> Published:
     content = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(content, dict)
     blocks = {str(name): block for name, block in content.items()}

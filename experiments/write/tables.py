@@ -10,11 +10,11 @@ from rich.markdown import Markdown
 from experiments.compare.spec import chosen
 from experiments.results.store import Store
 from experiments.write.tabulate import tabulate
+from ntil.checkout import CONF
 from ntil.io import write_text
-from ntil.runs.run import ROOT_CONF
 
 
-def tables(results: Path, names: Sequence[str], conf: Path = ROOT_CONF) -> int:
+def tables(results: Path, names: Sequence[str], conf: Path = CONF) -> int:
     """Returns the exit code 0; UserError where there is nothing to show."""
     store = Store(results)
     for name in chosen(store, list(names), conf):

@@ -18,12 +18,12 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from ntil.checkout import ROOT
+from ntil.checkout import CONF, ROOT
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
 from ntil.runs import processes
 from ntil.runs.overrides import parse_override
-from ntil.runs.run import LONGEST_NAME, ROOT_CONF, available_threads, check_folder_name
+from ntil.runs.run import LONGEST_NAME, available_threads, check_folder_name
 
 _RUN_NAME_SKIPS = (
     "task",
@@ -91,9 +91,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             try:
                 _check_names(sys.argv[1:])
                 _check_processes(sys.argv[1:])
-                start_jobs = hydra.main(
-                    version_base="1.3", config_path=str(ROOT_CONF), config_name=config_name
-                )(job)
+                start_jobs = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(
+                    job
+                )
                 with system_refusals_named():  # Hydra makes folders, too
                     again_after_killed_workers(start_jobs)
                 if mistakes:
@@ -254,7 +254,7 @@ def explain(error: Exception, config_name: str) -> str:
         found := re.search(r"[Cc]ould not find '([^']+)'", text)
     ):
         group, _, choice = found[1].rpartition("/")
-        choices = sorted(path.stem for path in (ROOT_CONF / group).glob("*.yaml"))
+        choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         if group and choices:
             return f"{group} has no choice {choice!r}.{did_you_mean(choice, choices)} It has: {', '.join(choices)}."
     if found := re.search(r"[Cc]ould not override '([^']+)'", text) or re.search(r"[Kk]ey '([^']+)'", text):
@@ -268,9 +268,9 @@ def _known_keys(config_name: str) -> list[str]:
     from hydra import compose
 
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(ROOT_CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose(config_name)
-    keys: list[str] = [path.name for path in ROOT_CONF.iterdir() if path.is_dir() and path.name != "hydra"]
+    keys: list[str] = [path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra"]
 
     def walk(node: DictConfig, prefix: str) -> None:
         for key in map(str, node):

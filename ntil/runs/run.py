@@ -21,7 +21,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from ntil.checkout import CONF
 from ntil.data.example import changed_content
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
@@ -30,7 +29,6 @@ from ntil.runs import processes
 from ntil.runs.provenance import attempts, changed_since, provenance
 from ntil.runs.stored import read_stored_config, refuse_links_out
 
-ROOT_CONF = CONF
 COMPLETE = "COMPLETE"
 # What may change between two starts of a run without changing its results.
 FREE_KEYS = ("logger", "paths", "launcher", "table")

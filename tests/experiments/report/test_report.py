@@ -15,7 +15,7 @@ from experiments.plot.style import slim
 from experiments.report.__main__ import main
 from experiments.report.scores import sort_value
 from experiments.results.collect import collect
-from ntil.runs.run import ROOT_CONF
+from ntil.checkout import ROOT
 
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
 
@@ -61,7 +61,7 @@ def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
 
 
 def test_the_committed_page_is_light_and_its_pictures_are_there() -> None:
-    page = ROOT_CONF.parent / "results" / "index.html"
+    page = ROOT / "results" / "index.html"
     assert page.stat().st_size < 2_000_000
     tags = Tags(page.read_text(encoding="utf-8"))
     images = tags.seen["img"]
@@ -74,7 +74,7 @@ def test_the_committed_page_is_light_and_its_pictures_are_there() -> None:
     links = {str(image["src"]) for image in images}
     links |= {str(link["href"]) for link in tags.seen["a"] if not str(link["href"]).startswith("#")}
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "results"], cwd=ROOT_CONF.parent, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", "results"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
     assert {f"results/{unquote(link)}" for link in links} <= set(listed)
 

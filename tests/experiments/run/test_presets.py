@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from experiments.run.presets import expand, grid_values, table_spec
+from ntil.checkout import CONF
 from ntil.errors import UserError
-from ntil.runs.run import ROOT_CONF
 
 
 def names(conf: Path, *extra: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_grid_values_and_table(conf: Path) -> None:
 
 
 def test_every_preset_with_a_grid_composes_into_runs_of_its_own_folder() -> None:
-    for path in sorted((ROOT_CONF / "experiment").glob("*.yaml")):
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
         if "sweeper" in path.read_text():
             runs = expand(path.stem)
             assert len(runs) > 1 or runs[0].steps is None, path  # untrained: one run says it

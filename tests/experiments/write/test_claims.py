@@ -10,10 +10,10 @@ from experiments.compare.statistics import Difference
 from experiments.results.collect import collect
 from experiments.results.store import Store
 from experiments.write.claims import PAGE, page, read_claims, verdict
+from ntil.checkout import ROOT
 from ntil.errors import UserError
-from ntil.runs.run import ROOT_CONF
 
-RESULTS = ROOT_CONF.parent / "results"
+RESULTS = ROOT / "results"
 CLAIM: dict[str, Any] = {
     "claim": "NTIL is better",
     "published": "81 → 85 %",

@@ -13,8 +13,8 @@ from experiments.results.collect import collect
 from experiments.results.store import Store
 from experiments.write.overview import PAGE, page, statement, with_statement
 from experiments.write.tabulate import tabulate
+from ntil.checkout import ROOT
 from ntil.errors import UserError
-from ntil.runs.run import ROOT_CONF
 
 MARKS = "before\n<!-- overview:begin -->\nold\n<!-- overview:end -->\nafter\n"
 
@@ -191,4 +191,4 @@ def test_the_command_writes_both(found: list[Setting], results: Path, conf: Path
 
 def test_the_committed_readme_says_what_the_results_say() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_statement(text, settings(Store(ROOT_CONF.parent / "results"))) == text
+    assert with_statement(text, settings(Store(ROOT / "results"))) == text

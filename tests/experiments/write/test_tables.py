@@ -14,8 +14,8 @@ from experiments.tables import main
 from experiments.write.grids import number, verdict
 from experiments.write.published import load_published
 from experiments.write.render import CSV_COLUMNS
+from ntil.checkout import CONF
 from ntil.errors import UserError
-from ntil.runs.run import ROOT_CONF
 
 
 def two_losses(outputs: Path, seeds: int = 2) -> None:
@@ -298,7 +298,7 @@ def test_the_published_file_holds_the_papers_numbers() -> None:
     assert load_published("ablation_clock").value("Yi-VL 6B", "ntil", "exact") == clock.value(
         "Yi-VL 6B", "ntil", "exact"
     )
-    blocks = yaml.safe_load((ROOT_CONF / "published.yaml").read_text())
+    blocks = yaml.safe_load((CONF / "published.yaml").read_text())
     for key, block in blocks.items():
         assert load_published(key).source.startswith("Fei et al.")
         assert {row["row"] for row in block["rows"]} <= set(LOSSES)
