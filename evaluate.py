@@ -20,8 +20,8 @@ from ntil.evaluation.trained import Trained, load_trained
 from ntil.io import file_name, inside, reading, write_json
 from ntil.nonfinite import finite
 from ntil.runs.cli import command, prepare_process
+from ntil.runs.names import LONGEST_NAME
 from ntil.runs.processes import by_first
-from ntil.runs.run import LONGEST_NAME
 from ntil.runs.stored import stored_data
 
 # Settings of an evaluation that may differ from the run's.

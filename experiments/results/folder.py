@@ -24,7 +24,8 @@ from experiments.results.overrides import overrides_of
 from experiments.results.rows import SCORES, CurveRow, ErrorRow, MetricRow, RunRow
 from ntil.io import read_json, read_jsonl
 from ntil.nonfinite import restored
-from ntil.runs.run import COMPLETE, FREE_KEYS
+from ntil.runs.run import COMPLETE
+from ntil.runs.sameness import FREE_KEYS
 from ntil.runs.stored import read_stored_config
 
 SCHEMA = 1  # of metrics.json

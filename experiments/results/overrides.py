@@ -4,7 +4,7 @@ from pathlib import Path
 
 from experiments.results.fields import listing, text
 from ntil.runs.overrides import parse_override
-from ntil.runs.run import FREE_KEYS
+from ntil.runs.sameness import FREE_KEYS
 from ntil.runs.stored import read_stored_yaml
 
 # Said by columns of their own, or without influence on the numbers.

@@ -24,7 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ntil.checkout import CONF
 from ntil.errors import UserError, did_you_mean
 from ntil.runs import cli
-from ntil.runs.run import COMPLETE, FREE_KEYS, differences
+from ntil.runs.run import COMPLETE
+from ntil.runs.sameness import FREE_KEYS, differences
 from ntil.runs.stored import read_stored_config
 
 CONFIG_NAME = "train"

@@ -21,7 +21,8 @@ from ntil.data.example import RECORDS_HASH
 from ntil.errors import UserError
 from ntil.io import atomic_folder, read_json, write_json, write_text
 from ntil.runs.provenance import git
-from ntil.runs.run import COMPLETE, FREE_KEYS
+from ntil.runs.run import COMPLETE
+from ntil.runs.sameness import FREE_KEYS
 from ntil.runs.stored import read_stored_config, stored_data
 
 NAMES = ("name", "experiment_name", "choices")

@@ -22,8 +22,9 @@ from ntil.checkout import CONF, ROOT
 from ntil.errors import UserError, at_a_terminal, complain, did_you_mean, system_refusals_named
 from ntil.io import file_name
 from ntil.runs import processes
+from ntil.runs.names import LONGEST_NAME, check_folder_name
 from ntil.runs.overrides import parse_override
-from ntil.runs.run import LONGEST_NAME, available_threads, check_folder_name
+from ntil.runs.processes import available_threads
 
 _RUN_NAME_SKIPS = (
     "task",

@@ -43,6 +43,14 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def available_threads(jobs: int = 1) -> int:
+    """Threads for one process of one of `jobs` runs side by side: OMP_NUM_THREADS where it is set, else the cores divided."""
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        return int(os.environ["OMP_NUM_THREADS"])
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, jobs * count()))
+
+
 def join() -> None:
     """Take this process's device, and meet the other processes where there are any. UserError where they can't be met."""
     _hear_from_submitit()

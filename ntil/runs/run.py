@@ -12,51 +12,25 @@ differ. Settings of the evaluation alone (`evaluation.*`) may differ: what was t
 the earlier results aside. A lock keeps two processes from training the same run.
 """
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from ntil.data.example import changed_content
 from ntil.errors import UserError
 from ntil.io import read_json, write_json, write_text, writing
 from ntil.nonfinite import finite
 from ntil.runs import processes
+from ntil.runs.names import check_folder_name
 from ntil.runs.provenance import attempts, changed_since, provenance
+from ntil.runs.sameness import EVALUATION, changes, check_same_data, check_same_processes
 from ntil.runs.stored import read_stored_config, refuse_links_out
 
 COMPLETE = "COMPLETE"
-# What may change between two starts of a run without changing its results.
-FREE_KEYS = ("logger", "paths", "launcher", "table")
-FREE_SETTINGS = (
-    "trainer.keep_when_complete",
-    "trainer.persistent_workers",
-    "trainer.find_unused_parameters",
-    "evaluation.batch_size",
-    "evaluation.workers",
-)
-# Settings that runs of earlier versions lack, and what they did.
-NEWER = {
-    "trainer.on_divergence": "stop",
-    "trainer.optimizer": "adamw_torch_fused",
-    "trainer.group_by_length": False,
-    "trainer.sharding": "none",
-    "trainer.tf32": False,
-    "trainer.torch_compile": False,
-    "trainer.deterministic": False,
-    "trainer.liger": False,
-    "trainer.projection": "full",
-    "evaluation.engine": "hf",
-}
-EVALUATION = "evaluation"  # what may change without training again
 RESULTS = ("metrics.json", "predictions.jsonl", "predictions_*.png")
-LONGEST_NAME = (
-    200  # bytes of a folder's name, which leaves room for its lock's and temporaries' in the usual 255
-)
 
 
 class Run:
@@ -261,69 +235,6 @@ class Run:
             )
 
     def _changes(self, config: Any) -> list[tuple[str, str]]:
-        """(top-level key, line that says what changed) for each setting that is not free to change."""
         stored = OmegaConf.to_container(self.config)
         assert isinstance(stored, dict)
-        changed = [(key.split(".")[0], key, old, new) for key, old, new in differences(stored, config)]
-        return [
-            (top, f"  {key}: {old!r} → {new!r}")
-            for top, key, old, new in changed
-            if top not in FREE_KEYS
-            and key not in FREE_SETTINGS
-            and not (old is None and key in NEWER and new == NEWER[key])
-        ]
-
-
-def check_same_data(folder: Path, begun_with: Any, now: Mapping[str, Any]) -> None:
-    """UserError where the records of a run's data set, as its provenance.json names them, are others now; or its pictures,
-    by what the two manifests say of them.
-    """
-    if change := changed_content(begun_with if isinstance(begun_with, Mapping) else {}, now):
-        what, had, has = change
-        raise UserError(
-            f"the data of {folder} has changed: it was made with {what} of the hash {had}, and those in {now.get('folder')} have "
-            f"{has}. Put the earlier set back (paths.data=…), or give this run a name of its own (name=…)."
-        )
-
-
-def check_same_processes(folder: Path, begun_by: Any, batch: int) -> None:
-    """UserError where other processes train than began the run. batch: examples of a process in each step."""
-    now = processes.count()
-    if begun_by != now:
-        raise UserError(
-            f"{folder} was begun by {begun_by} processes of {batch} examples, and this is a command of {now}: a step would have "
-            f"{now * batch} examples, and other ones. Start it with torchrun --nproc-per-node as it was begun, or give this run a "
-            "name of its own (name=…)."
-        )
-
-
-def check_folder_name(key: str, name: str) -> None:
-    """Refuse what is no name of a folder that `experiments.collect` would find. key: the setting that gives it."""
-    said = f"{key}={name!r}"
-    if not name.strip() or name != name.strip():
-        raise UserError(f"{said}: a folder's name must not be empty, nor begin or end with white space.")
-    if name.startswith("."):
-        raise UserError(f"{said}: hidden folders are never collected; let the name begin with another sign.")
-    if "/" in name or "\\" in name or not name.isprintable():
-        raise UserError(f"{said} must be the name of one folder, without slashes and control characters.")
-    if len(name.encode(errors="surrogateescape")) > LONGEST_NAME:
-        raise UserError(
-            f"{said} has {len(name.encode(errors='surrogateescape'))} bytes; at most {LONGEST_NAME} are safe everywhere."
-        )
-
-
-def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, old value, new value) for each leaf that differs; a missing one counts as None."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted(old.keys() | new.keys(), key=str):
-            yield from differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
-    elif old != new:
-        yield key, old, new
-
-
-def available_threads(jobs: int = 1) -> int:
-    """Threads for one process of one of `jobs` runs side by side: OMP_NUM_THREADS where it is set, else the cores divided."""
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        return int(os.environ["OMP_NUM_THREADS"])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, jobs * processes.count()))
+        return changes(stored, config)

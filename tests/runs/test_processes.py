@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from ntil.checkout import CONF
 from ntil.errors import UserError
 from ntil.runs import processes
-from ntil.runs.run import available_threads, check_same_processes
+from ntil.runs.processes import available_threads
+from ntil.runs.sameness import check_same_processes
 from ntil.settings import load_settings
 from ntil.training.checks import check_batch_size
 from ntil.training.fit import _refuse_fewer_steps

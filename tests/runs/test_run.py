@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from ntil.errors import UserError
 from ntil.io import read_json, write_json
 from ntil.runs import Run
-from ntil.runs.run import available_threads, differences
+from ntil.runs.processes import available_threads
+from ntil.runs.sameness import differences
 
 CONFIG = {"experiment_name": "e", "name": "n", "seed": 0, "loss": {"weight": 0.3}, "logger": {"name": "none"}}
 

@@ -12,7 +12,7 @@ from test_resume import STEPS, WEIGHTS, as_broken_off, same_end, same_log, unint
 from ntil.checksums import seal
 from ntil.errors import UserError
 from ntil.io import read_json, write_json
-from ntil.runs.run import check_same_data
+from ntil.runs.sameness import check_same_data
 from ntil.training.resume import WHOLE, last_whole_checkpoint
 
 __all__ = ["uninterrupted"]
