@@ -48,7 +48,10 @@ MAY_IMPORT = {
         *EVERYONE,
         *(
             f"ntil.{name}"
-            for name in ("settings", "losses", "integrations", "data", "models", "runs", "evaluation")
+            for name in (
+                *("checkout", "settings", "losses", "integrations"),
+                *("data", "models", "runs", "evaluation"),
+            )
         ),
     },
     "tasks": {*EVERYONE, "ntil.numbers", "ntil.data", "ntil.metrics"},

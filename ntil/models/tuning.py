@@ -55,10 +55,11 @@ def check_quantization(tuning: TuningSettings) -> None:
 
 def _check_targets(model: PreTrainedModel, tuning: TuningSettings) -> None:
     linears = {n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    linears -= {"lm_head"}  # it is trained whole or not at all
     if unknown := [name for name in tuning.targets if name not in linears]:
         raise UserError(
             f"model.tuning.targets: this model has no linear layer {', '.join(unknown)}; it has "
-            f"{', '.join(sorted(linears - {'lm_head'}))}."
+            f"{', '.join(sorted(linears))}."
         )
 
 

@@ -139,6 +139,11 @@ def _train(
     if settings.find_unused_parameters is None:
         unused = may_lack_gradients(subject, pictures=train.examples[0].image is not None)
         settings = replace(settings, find_unused_parameters=unused)
+    if settings.projection == "hidden" and settings.find_unused_parameters and count() > 1:
+        raise UserError(
+            "trainer.projection=hidden uses the head after the forward pass, in which DDP must look for weights that are left "
+            "out here (a vision tower is trained): use trainer.projection=full, or leave the tower as it is."
+        )
     progress = TrainingProgress(subject.task.headline)
     watch, callbacks = _callbacks(train, settings, run, progress, start.step)
     validation = read_examples(subject.data, "val", settings.eval_examples) if settings.eval_steps else []

@@ -147,6 +147,7 @@ def test_saved_adapters_are_loaded_on_the_same_base(tmp_path: Path) -> None:
     ("overrides", "words"),
     [
         (["model.tuning.targets=[q_proj,nonsense]"], "no linear layer nonsense; it has"),
+        (["model.tuning.targets=[lm_head]"], "no linear layer lm_head; it has"),
         (["model.tuning.quantize=4bit"], "bitsandbytes"),
         (["model.tuning.method=loar"], "lora or full"),
         (["model.tuning.rank=0"], "at least 1"),
