@@ -11,7 +11,7 @@ from ntil.numbers import NumberVocab, Spans
 from ntil.numbers.spans import NumberFormat
 
 SCALES = ("digits", "value")
-SMALLEST = 1e-6  # of the leading place: what `scale="value"` takes for the value of 0000001 and of 0
+SMALLEST = 1e-3  # of the leading place: what `scale="value"` takes for the value of 0000001 and of 0000000
 
 
 class WholeNumberLoss(NumberLoss):
@@ -24,7 +24,7 @@ class WholeNumberLoss(NumberLoss):
     scale: the unit of |X − y|. "digits" is the number's leading place, so 12345 and 00345 count in units of 10⁴ and 0.98 in
     units of 1: it depends on how a number is written and not on its value, so that a proper score stays one. "value" is the
     target itself, so that small numbers among padded ones count as much as large ones; as a weight that depends on the target it
-    shifts the optimum towards small values. 0 and what is below 10⁻⁶ of the leading place count as that.
+    shifts the optimum towards small values. No value counts as less than one unit of the last digit, or 10⁻³ of the leading place.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class WholeNumberLoss(NumberLoss):
     def terms(self, columns: list[Tensor], spans: Spans, normaliser: Tensor | None) -> dict[str, Term]:
         scale, exists = terms.leading_scale(spans), spans.length > 0
         if self.scale == "value":
-            value = by_number(scale * spans.value, spans).clamp(min=SMALLEST)
+            unit = terms.power_of_ten(1 - spans.length)
+            value = by_number(scale * spans.value, spans).maximum(unit).clamp(min=SMALLEST)
             scale = scale / value.gather(-1, spans.number)
         losses = torch.where(exists, self.per_number(columns, spans, scale), 0.0)
         return {self.names[0]: Term(losses, exists.long(), by_number=True)}
