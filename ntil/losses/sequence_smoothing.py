@@ -1,4 +1,4 @@
-"""Sequence smoothing: label smoothing over neighbouring whole numbers, the part of it that teacher forcing sees."""
+"""Smoothed numbers: label smoothing over neighbouring whole numbers, the part of it that teacher forcing sees."""
 
 import torch
 from torch import Tensor

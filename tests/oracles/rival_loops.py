@@ -67,7 +67,7 @@ def rps() -> PerToken:
         p, total = z.softmax(0), z.sum() * 0
         for cut in sorted({float(v) for v in values}):
             below = sum((p[j] for j, v in enumerate(values) if v <= cut), z.sum() * 0)
-            total = total + (below - (y <= cut)) ** 2
+            total = total + (below - float(y <= cut)) ** 2
         return total
 
     return loss

@@ -119,7 +119,7 @@ def ntil_aligned(
                 for digit, p in digit_marginals(texts, row_logits, piece):
                     distance = sum(abs(a - digit) * p[a] for a in range(len(p)))
                     emd = emd + (1 + sigma) ** place * trust * distance
-                    trust = min(trust, float(p[digit]) / max(float(x) for x in p))
+                    trust = min(trust, p[digit].item() / max(x.item() for x in p))
                     place -= 1
             X, Y = constructed(texts, row_logits, number, tau, construction), float(number.value)
             whole = alpha * deviation(X, Y, epsilon) + beta * log_ratio(X, Y)
