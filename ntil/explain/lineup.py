@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from ntil import losses
-from ntil.losses import CrossEntropy, LabelSmoothing, LossParts, NumberLoss
+from ntil.losses import CrossEntropy, LossParts, NumberLoss
 from ntil.losses.discover import number_losses
 from ntil.numbers import NumberVocab
 from ntil.numbers.spans import NumberFormat
@@ -45,7 +45,7 @@ class Contestant:
 
 
 def line_up(vocab: NumberVocab, has_point: bool, has_wide: bool) -> list[Contestant]:
-    """Every loss with its defaults, without noise: cross-entropy, NTIL, EMD, the others in alphabetical order, label smoothing.
+    """Every loss with its defaults, without noise: cross-entropy, NTIL, EMD, then the others in alphabetical order.
 
     has_point: the target is a decimal, so losses with a number format are shown in both; NTIL always is.
     has_wide: it holds tokens of several digits, so losses that look at one-digit tokens alone are told to take all.
@@ -55,11 +55,7 @@ def line_up(vocab: NumberVocab, has_point: bool, has_wide: bool) -> list[Contest
     every = number_losses()
     for name in sorted(every, key=lambda name: (name != "NTIL", name != "EMD", name.lower())):
         found += _variants(every[name], vocab, has_point or name == "NTIL", has_wide)
-    smooth, about = (
-        LabelSmoothing(),
-        "cross-entropy to a target with a share for the whole vocabulary; no distance",
-    )
-    return [*found, Contestant("label smoothing", about, smooth.parts, smooth.of_samples)]
+    return found
 
 
 def _variants(

@@ -1,5 +1,7 @@
 """NTIL on aligned decimals: equal to the loops, right in its ranking, and a say for every digit of numbers of every size."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -187,3 +189,13 @@ def test_long_decimals_stay_finite():
     total = aligned()(logits, encode(PLAIN, target)).total
     assert total.isfinite()
     assert gradient(total, logits).isfinite().all()
+
+
+def test_a_distribution_over_one_digit_is_trusted_by_its_odds():
+    """The digit behind one that is half as likely as the mode counts half; with the mode on the label, in full."""
+    for odds, share in ((math.log(2.0), 0.5), (0.0, 1.0)):
+        z = unsure("11", 0, "5", odds)
+        down = gradient(aligned(alpha=0.0, beta=0.0)(z, encode(PLAIN, "11")).total, z)[0, 1]
+        z = unsure("11", 0, "1", 1.0)
+        full = gradient(aligned(alpha=0.0, beta=0.0)(z, encode(PLAIN, "11")).total, z)[0, 1]
+        torch.testing.assert_close(down, share * full)
