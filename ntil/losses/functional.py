@@ -191,6 +191,16 @@ def token_off(probabilities: Tensor, values: Tensor, value: Tensor) -> TokenOff:
     return TokenOff(right, (p * steps).sum(-1), (p * steps.abs()).sum(-1), (p * steps.sign()).sum(-1))
 
 
+def within_number(x: Tensor, first: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """(sum of x before each token in its number, and after it), all [B, T]; x is 0 where it is no number token."""
+    zero = torch.zeros_like(x)
+    running = x.cumsum(-1)
+    start = zero.scatter_add(-1, number, torch.where(first, running - x, zero))
+    total = zero.scatter_add(-1, number, x)
+    before = running - x - start.gather(-1, number)
+    return before, total.gather(-1, number) - before - x
+
+
 def number_emd(off: TokenOff, first: Tensor, number: Tensor, scale: Tensor) -> Tensor:
     """E|X − Y|: Earth Mover's Distance of a whole number's distribution to the target, its tokens taken independently.
 
@@ -203,16 +213,8 @@ def number_emd(off: TokenOff, first: Tensor, number: Tensor, scale: Tensor) -> T
     """
     zero = torch.zeros_like(scale)
 
-    def within_number(x: Tensor) -> tuple[Tensor, Tensor]:
-        """(what stands before each token in its number, and after it)"""
-        running = x.cumsum(-1)
-        start = zero.scatter_add(-1, number, torch.where(first, running - x, zero))
-        total = zero.scatter_add(-1, number, x)
-        before = running - x - start.gather(-1, number)
-        return before, total.gather(-1, number) - before - x
-
-    prefix_right = within_number(off.right)[0].clamp(max=0.0).exp()
-    later_error = within_number(scale * off.error)[1]
+    prefix_right = within_number(off.right, first, number)[0].clamp(max=0.0).exp()
+    later_error = within_number(scale * off.error, first, number)[1]
     share = prefix_right * (scale * off.distance + off.sign * later_error)
     return zero.scatter_add(-1, number, share)
 

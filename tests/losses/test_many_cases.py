@@ -9,14 +9,30 @@ from functools import partial
 
 import pytest
 import torch
-from oracles import ntil_loops
+from oracles import ntil_loops, whole_loops
 from oracles import rival_loops as loops
 from oracles.cases import OTHER, cut, gradient, random_logits
 
-from ntil.losses import DEL, DIST2, EMD, NTIL, NTLMSE, NTLWAS, SMMD, GaussianCE, NTLNumber
+from ntil.losses import (
+    CRPS,
+    DEL,
+    DIST2,
+    EMD,
+    NTIL,
+    NTLMSE,
+    NTLWAS,
+    RAFT,
+    RPS,
+    SMMD,
+    GaussianCE,
+    NTILAligned,
+    NTLNumber,
+    SequenceSmoothing,
+)
 from ntil.numbers import NumberVocab
 
 LONGEST = 6  # digits of a number, beyond which the twins' plain sums lose precision
+LONGEST_ENUMERATED = 3
 # dtype → (relative tolerance of the value, of the gradient), against float64 on the same rounded logits
 TOLERANCE = {
     torch.float64: (2e-6, 2e-6),  # SMMD keeps its kernel in float32
@@ -38,6 +54,12 @@ def by_ntil(cls=NTIL, **options):
     return partial(
         cls, **fixed, **options
     ), lambda texts, logits, labels: ntil_loops.ntil(texts, logits, labels, **twin).total
+
+
+def by_number(cls, per_number, scale, form):
+    return partial(cls, scale=scale, number_format=form), lambda *case: whole_loops.averaged(
+        *case, form, per_number(scale)
+    )
 
 
 LINEUP = [
@@ -74,6 +96,25 @@ LINEUP = [
         )
         for form in ("digits", "decimal")
     ),
+    *(by_token(RPS, loops.rps(), tokens) for tokens in ("digits", "all")),
+    *(by_token(NTLWAS, loops.ntl_was(r, 3.0), "digits", reweigh=r, squash_factor=3.0) for r in (False, True)),
+    (partial(NTILAligned, noise_scale=0.0), whole_loops.ntil_aligned),
+]
+# Whose twins look at every number: shorter ones.
+ENUMERATED = [
+    *(
+        by_number(cls, per_number, scale, form)
+        for cls, per_number in ((CRPS, whole_loops.crps), (RAFT, whole_loops.raft))
+        for scale in ("digits", "value")
+        for form in ("digits", "decimal")
+    ),
+    *(
+        (
+            partial(SequenceSmoothing, number_format=form),
+            partial(lambda form, *case: whole_loops.sequence_smoothing(*case, 0.05, form), form),
+        )
+        for form in ("digits", "decimal")
+    ),
 ]
 
 
@@ -89,7 +130,7 @@ def vocabulary(draw: random.Random) -> list[str]:
     return texts
 
 
-def label_grid(draw: random.Random, texts: list[str]) -> torch.Tensor:
+def label_grid(draw: random.Random, texts: list[str], longest: int) -> torch.Tensor:
     numbers = [i for i, text in enumerate(texts) if any(c in "0123456789" for c in text)]
     others = [texts.index("."), texts.index("."), draw.randrange(len(texts)), -100]
     B, T = draw.randint(1, 3), draw.randint(0, 6)
@@ -97,15 +138,15 @@ def label_grid(draw: random.Random, texts: list[str]) -> torch.Tensor:
         [draw.choice(numbers) if draw.random() < 0.7 else draw.choice(others) for _ in range(T)]
         for _ in range(B)
     ]
-    return torch.tensor([cut(texts, row, LONGEST) for row in rows], dtype=torch.int64).reshape(B, T)
+    return torch.tensor([cut(texts, row, longest) for row in rows], dtype=torch.int64).reshape(B, T)
 
 
-def check(case: int) -> None:
+def check(case: int, lineup: list = LINEUP, longest: int = LONGEST) -> None:
     draw = random.Random(case)
     texts = vocabulary(draw)
-    labels = label_grid(draw, texts)
+    labels = label_grid(draw, texts, longest)
     dtype = draw.choice(list(TOLERANCE))
-    make, twin = LINEUP[case % len(LINEUP)]
+    make, twin = lineup[case % len(lineup)]
     spread = draw.choice([0.3, 2.0, 6.0])
     logits = random_logits((*labels.shape, len(texts) + draw.choice([0, 0, 5])), case, dtype, spread)
     loss = make(NumberVocab.from_texts(texts))
@@ -140,6 +181,8 @@ def near(case: int, ours: torch.Tensor, theirs: torch.Tensor, rtol: float, small
 def test_hundreds_of_cases() -> None:
     for case in range(12 * len(LINEUP)):
         check(case)
+    for case in range(12 * len(ENUMERATED)):
+        check(case, ENUMERATED, LONGEST_ENUMERATED)
 
 
 @pytest.mark.slow
@@ -147,3 +190,5 @@ def test_hundreds_of_cases() -> None:
 def test_ten_thousand_cases() -> None:
     for case in range(10_000):
         check(case)
+    for case in range(2_000):
+        check(case, ENUMERATED, LONGEST_ENUMERATED)

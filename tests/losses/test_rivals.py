@@ -13,6 +13,7 @@ from ntil.losses import (
     EMD,
     NTLMSE,
     NTLWAS,
+    RPS,
     SMMD,
     CrossEntropy,
     GaussianCE,
@@ -25,6 +26,13 @@ VOCABULARIES = {"plain": PLAIN, "spaced": SPACED, "wide": WIDE}
 TOKEN_LOSSES = {
     "NTL-WAS": (NTLWAS, {}, loops.ntl_was(False)),
     "NTL-WAS reweighed": (NTLWAS, {"reweigh": True}, loops.ntl_was(True)),
+    "NTL-WAS squashed": (NTLWAS, {"squash_factor": 3.0}, loops.ntl_was(False, 3.0)),
+    "NTL-WAS squashed and reweighed": (
+        NTLWAS,
+        {"squash_factor": 1.5, "reweigh": True},
+        loops.ntl_was(True, 1.5),
+    ),
+    "RPS": (RPS, {}, loops.rps()),
     "NTL-MSE": (NTLMSE, {}, loops.ntl_mse(False)),
     "NTL-MSE reweighed": (NTLMSE, {"reweigh": True}, loops.ntl_mse(True)),
     "Gaussian CE": (GaussianCE, {"sigma": 1.5}, loops.gaussian_ce(1.5)),
@@ -82,6 +90,51 @@ def test_ntl_was_on_single_digits_is_the_plain_emd():
     assert_same(NTLWAS(vocab)(logits, labels).total, EMD(vocab)(logits, labels).total, logits)
 
 
+@pytest.mark.parametrize("cls", [RPS, NTLWAS])
+def test_rps_is_a_proper_score_and_the_distance_is_not(cls):
+    """Over the true distribution of a digit its expectation is lowest, and flat, where the model has that distribution."""
+    torch.manual_seed(0)
+    truth = torch.distributions.Dirichlet(torch.ones(10, dtype=torch.float64)).sample()
+    vocab, labels = NumberVocab.from_texts(PLAIN), encode(PLAIN, "0123456789").T
+    first = PLAIN.index("0")
+
+    def expected(z):
+        logits = torch.zeros(10, 1, len(PLAIN), dtype=torch.float64)
+        logits[:, 0, first : first + 10] = z
+        return (truth * cls(vocab)(logits, labels, reduction="none").total[:, 0]).sum()
+
+    right = truth.log().requires_grad_()
+    flat = gradient(expected(right), right).abs().max() < 1e-12
+    others = [right + step * torch.randn_like(right) for step in (0.05, 0.5) for _ in range(50)]
+    lowest = all(expected(other) > expected(right) for other in others)
+    assert (bool(flat), lowest) == (cls is RPS, cls is RPS)
+
+
+def test_rps_of_a_sure_digit_is_its_distance_and_by_hand():
+    vocab, labels = NumberVocab.from_texts(PLAIN), encode(PLAIN, "2")
+    for digit in range(10):
+        z = torch.zeros(1, 1, len(PLAIN), dtype=torch.float64)
+        z[..., PLAIN.index(str(digit))] = 200.0
+        assert RPS(vocab)(z, labels).total.item() == pytest.approx(abs(digit - 2))
+    half = torch.full((1, 1, len(PLAIN)), -200.0, dtype=torch.float64)
+    half[..., [PLAIN.index("1"), PLAIN.index("4")]] = 0.0  # F is ½ at 1, 2 and 3: ¼ + ¼ + ¼
+    assert RPS(vocab)(half, labels).total.item() == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("squash_factor", [1.0, 0.5, -2.0, float("nan")])
+def test_a_squash_factor_has_to_be_above_1(squash_factor):
+    with pytest.raises(ValueError, match="squash_factor must be above 1"):
+        NTLWAS(NumberVocab.from_texts(PLAIN), squash_factor=squash_factor)
+
+
+def test_a_squash_factor_of_9_changes_nothing_on_digits():
+    labels, logits = encode(PLAIN, "12.7,3"), random_logits((1, 6, len(PLAIN)), 0)
+    vocab = NumberVocab.from_texts(PLAIN)
+    assert_same(
+        NTLWAS(vocab, squash_factor=9.0)(logits, labels).total, NTLWAS(vocab)(logits, labels).total, logits
+    )
+
+
 def test_gaussian_ce_with_a_narrow_target_replaces_cross_entropy_exactly():
     vocab, labels = NumberVocab.from_texts(PLAIN), encode(PLAIN, ["1", "the", "7", None, ","])
     logits = random_logits((1, 5, len(PLAIN)), 0)
@@ -118,6 +171,15 @@ def published():
 @given(labels=label_rows(PLAIN, rows=3, length=8), seed=st.integers(0, 10**6))
 def test_ntl_was_equals_ntloss(published, reweigh, labels, seed):
     _equals_ntloss(published, "NTLoss", NTLWAS, {"reweigh": reweigh}, {"reweigh": reweigh}, labels, seed)
+
+
+@pytest.mark.parametrize("reweigh", [False, True])
+@pytest.mark.parametrize("squash_factor", [1.01, 2.0, 3, 9.0, 40.0])
+@settings(max_examples=10)
+@given(labels=label_rows(PLAIN, rows=3, length=8), seed=st.integers(0, 10**6))
+def test_a_squash_factor_equals_that_of_ntloss(published, squash_factor, reweigh, labels, seed):
+    options = {"reweigh": reweigh, "squash_factor": squash_factor}
+    _equals_ntloss(published, "NTLoss", NTLWAS, options, options, labels, seed)
 
 
 @pytest.mark.parametrize("reweigh", [False, True])

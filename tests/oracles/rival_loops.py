@@ -45,11 +45,30 @@ def _reweighed(loss: Tensor, z: Tensor, everything: Tensor, largest: float) -> T
     return loss * mass + 1.01 * largest * (1 - mass)
 
 
-def ntl_was(reweigh: bool) -> PerToken:
+def ntl_was(reweigh: bool, squash_factor: float | None = None) -> PerToken:
     def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
         p = z.softmax(0)
-        plain = sum(p[j] * abs(float(v) - y) for j, v in enumerate(values))
-        return _reweighed(plain, z, everything, float(values.max() - values.min())) if reweigh else plain
+        apart = {abs(float(a) - float(b)) for a in values for b in values} - {0.0}
+        near, far = min(apart), max(apart)
+
+        def distance(d: float) -> float:
+            if squash_factor is None or d == 0:
+                return d
+            return 1 + (d - near) * (squash_factor - 1) / (far - near)
+
+        plain = sum(p[j] * distance(abs(float(v) - y)) for j, v in enumerate(values))
+        return _reweighed(plain, z, everything, distance(far)) if reweigh else plain
+
+    return loss
+
+
+def rps() -> PerToken:
+    def loss(z: Tensor, values: Tensor, y: int, everything: Tensor, hits: list[bool]) -> Tensor:
+        p, total = z.softmax(0), z.sum() * 0
+        for cut in sorted({float(v) for v in values}):
+            below = sum((p[j] for j, v in enumerate(values) if v <= cut), z.sum() * 0)
+            total = total + (below - float(y <= cut)) ** 2
+        return total
 
     return loss
 
