@@ -83,7 +83,9 @@ class DecimalFormat(Encoding):
     def rounded(self, value: Decimal) -> Decimal:
         nearest = _in_steps(value, self.places)
         if abs(nearest) >= 10**LONGEST:
-            raise UserError(f"{value} has more than {LONGEST} digits before its point; task.encoding=scientific can write it.")
+            raise UserError(
+                f"{value} has more than {LONGEST} digits before its point; task.encoding=scientific can write it."
+            )
         return nearest if nearest else abs(nearest)
 
     def _text(self, value: Decimal) -> str:
@@ -137,7 +139,9 @@ def encoding(name: str, digits: int, places: int, significant: int) -> Encoding:
     }
     if name not in made:
         near = did_you_mean(name, made)
-        raise UserError(f"task.encoding={name!r} is no way to write a number.{near} There are {', '.join(made)}.")
+        raise UserError(
+            f"task.encoding={name!r} is no way to write a number.{near} There are {', '.join(made)}."
+        )
     return made[name]()
 
 

@@ -40,5 +40,3 @@ class RegressionTask(QuantityTask):
 
     def prompt(self, example: Example) -> str:
         return self.question.replace("{query}", example.query or "")
-
-
