@@ -4,7 +4,8 @@
     <raw>/train/000.txt     eight integers and a text a line: where what is printed
     <raw>/train/000.json    {"date": "…", "total": "RM 12.80"}
 
-The total is looked for in the texts: of the lines that show this amount the tallest counts, the last of equals. `crop` cuts a square
+The total is looked for in the texts: of the lines that show this amount the tallest counts, the last of equals. A scan that is
+there twice is taken once. `crop` cuts a square
 around it, so many times as high as that line (wider where the line is), so that a small picture shows it as large as a large one.
 It gives away where the total is, and asks to read it; crop null keeps the whole receipt.
 
@@ -31,7 +32,7 @@ from data_prep.text_sets.layouts import LAYOUTS, Points, Word
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
-from ntil.io import inside
+from ntil.io import inside, sha256
 
 LEGIBLE = 7  # pixels of the line's height: of 80 totals looked at, 10 of each height, what is smaller was seldom sure
 AMOUNT = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d(?![\d.])", re.ASCII)
@@ -74,8 +75,9 @@ class Job:
 def plan(config: ReceiptsConfig) -> Plan:
     skipped: list[Skipped] = []
     splits: dict[str, list[Job]] = {}
+    first: dict[str, str] = {}  # sha256 of a scan → where it was first
     for split, part in config.parts.items():
-        found = list(_receipts(config, split, part, skipped))
+        found = _receipts(config, split, part, skipped, first)
         kept = len(found) - config.val if split == "train" else len(found)
         splits.setdefault(split, []).extend(found[:kept])
         splits.setdefault("val", []).extend(found[kept:])
@@ -126,17 +128,26 @@ def _cut(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     return part
 
 
-def _receipts(config: ReceiptsConfig, split: str, part: ReceiptPart, skipped: list[Skipped]) -> list[Job]:
+def _receipts(
+    config: ReceiptsConfig, split: str, part: ReceiptPart, skipped: list[Skipped], first: dict[str, str]
+) -> list[Job]:
     raw, found = Path(config.raw), []
     for pair in pairs(raw, part, f"The owners of {config.name} publish it at {config.home}"):
         if isinstance(pair, Skipped):
             skipped.append(pair)
             continue
         image = pair[0].relative_to(raw).as_posix()
+        if (before := first.setdefault(sha256(pair[0]), image)) != image:
+            skipped.append(Skipped(f"{image} (as {before})", "the same scan as an earlier one"))
+            continue
         total = _total(raw, part, pair[0].stem)
         line = None if total is None else _line(list(LAYOUTS["sroie"](pair[1])), total)
         if total is None or line is None:
-            why = "its total is missing or no amount" if total is None else "no line of it shows the total"
+            why = (
+                "its total is missing or no amount above 0"
+                if total is None
+                else "no line of it shows the total"
+            )
             skipped.append(Skipped(image, why))
         else:
             found.append(Job(split, 0, image, f"{total}", line))
@@ -144,7 +155,7 @@ def _receipts(config: ReceiptsConfig, split: str, part: ReceiptPart, skipped: li
 
 
 def _total(raw: Path, part: ReceiptPart, name: str) -> Decimal | None:
-    """The amount that a receipt's file says; None where there is none."""
+    """The amount that a receipt's file says; None where there is none above 0."""
     for pattern in part.totals:
         text = read_text(inside(raw, pattern.replace(ID, name)))
         if text is None:
@@ -154,7 +165,8 @@ def _total(raw: Path, part: ReceiptPart, name: str) -> Decimal | None:
         except (ValueError, RecursionError):
             return None
         found = _TOTAL.fullmatch(str(said.get("total", "")).strip()) if isinstance(said, dict) else None
-        return None if found is None else _amount(found[1])
+        amount = None if found is None else _amount(found[1])
+        return amount if amount is not None and amount > 0 else None
     return None
 
 
