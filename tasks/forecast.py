@@ -129,6 +129,7 @@ class ForecastTask(Task):
         lambda scores: scores["mase"] if scores["parsed"] else None,
         hidden=0,
     )
+    format: SeriesFormat
 
     def __init__(
         self,

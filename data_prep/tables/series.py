@@ -83,7 +83,11 @@ def plan(config: SeriesConfig) -> Plan:
         raise UserError(
             f"{config.name}: the {len(known)} training values hold no season of {config.period} that changes."
         )
-    about = {"low": f"{min(known)}", "high": f"{max(known)}", "naive_error": float(fmean(seasons))}
+    about: dict[str, str | float] = {
+        "low": f"{min(known)}",
+        "high": f"{max(known)}",
+        "naive_error": float(fmean(seasons)),
+    }
     windows = list(_windows(config, series, about))
     examples = [one for one in windows if isinstance(one, Example)]
     for split in ("train", "test"):
