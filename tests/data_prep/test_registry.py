@@ -29,7 +29,7 @@ def package(folder: Path, name: str, files: dict[str, str], monkeypatch: pytest.
 def test_all_are_found() -> None:
     assert GENERATED == ["charts", "clock", "scenes", "sums", "words"]
     public = {"clock_photos", "clock_time", "coco", "deepmind_mathematics", "math401", "mathvista", "refcoco"}
-    assert set(BUILDERS) - set(GENERATED) == {*public, "text_set", "voc"}
+    assert set(BUILDERS) - set(GENERATED) == {*public, "receipts", "series", "table", "text_set", "voc"}
 
 
 def test_a_module_and_one_in_a_package_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

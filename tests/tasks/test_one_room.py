@@ -37,6 +37,7 @@ def words(path: Path) -> set[str]:
 def test_no_module_knows_a_task_by_name() -> None:
     names = set(_tasks()[0])
     assert {"clock", "arithmetic", "localization", "detection", "text_detection", "mathvista"} <= names
+    assert {"regression", "receipt", "forecast"} <= names
     assert {str(path.relative_to(ROOT)): found for path in FILES if (found := names & words(path))} == {}
 
 

@@ -1,0 +1,1 @@
+"""Tables and series from public packages, or of one's own: rows to predict a number from, and windows to forecast from."""
