@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from experiments.bench import figure, linear, losses, scaling, share, step
-from experiments.bench.lineup import Setting
 from experiments.bench.measure import write_rows
+from experiments.bench.timed import Workload
 from experiments.command import parser_of
 from ntil.errors import UserError, guard, run_command
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def settings(options: argparse.Namespace) -> list[Setting]:
+def settings(options: argparse.Namespace) -> list[Workload]:
     """The usual settings, or the product of those given."""
     if not (options.shapes or options.digit_shares or options.dtypes or options.threads):
         return list(losses.SETTINGS)
@@ -88,7 +88,7 @@ def settings(options: argparse.Namespace) -> list[Setting]:
     product = itertools.product(
         shapes, options.digit_shares or losses.SHARES, options.dtypes or ["float32"], options.threads or [1]
     )
-    return [Setting(*shape, share, dtype, threads) for shape, share, dtype, threads in product]
+    return [Workload(*shape, share, dtype, threads) for shape, share, dtype, threads in product]
 
 
 def _shape(text: str) -> tuple[int, int, int]:

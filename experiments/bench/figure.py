@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
-from experiments.bench.lineup import BASELINE, Setting
 from experiments.bench.losses import is_of, read_rows
+from experiments.bench.timed import BASELINE, Workload
 from experiments.plot.style import STYLE, save
 from ntil.errors import UserError
 
@@ -22,7 +22,7 @@ SHOWN = {  # loss → colour
     "F.cross_entropy + 0.3 ntloss": "#0072B2",
     "NTIL as loops": "#4d4d4d",
 }
-SETTINGS = (Setting(8, 256, 32_000, 0.24, "float32", 1), Setting(4, 256, 151_936, 0.24, "float32", 1))
+SETTINGS = (Workload(8, 256, 32_000, 0.24, "float32", 1), Workload(4, 256, 151_936, 0.24, "float32", 1))
 WIDTH, HEIGHT = 7.0, 2.6  # inches
 LEFT, TICKS = 0.1, (0.1, 0.25, 0.5, 1, 2, 4, 10, 30)  # of the logarithmic axes
 
@@ -49,7 +49,7 @@ def draw(results: Path) -> list[Path]:
         return [save(figure, results / "figures" / "bench")]
 
 
-def _name(setting: Setting) -> str:
+def _name(setting: Workload) -> str:
     return f"B={setting.batch} T={setting.tokens} V={setting.vocabulary:,}"
 
 

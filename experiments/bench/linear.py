@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import ntil
-from experiments.bench.lineup import FIRST_DIGIT, texts
 from experiments.bench.measure import compare_ways
+from experiments.bench.timed import FIRST_DIGIT, texts
 
 TOKENS, VOCABULARY, HIDDEN = 1024, 151_936, 128
 FULL = "projection, then F.cross_entropy + NTIL"

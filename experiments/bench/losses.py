@@ -16,7 +16,6 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor
 
-from experiments.bench.lineup import BASELINE, LOOPS, Loss, Setting, contestants
 from experiments.bench.measure import (
     can_weigh,
     made_by,
@@ -26,35 +25,36 @@ from experiments.bench.measure import (
     time_cells,
     write_rows,
 )
+from experiments.bench.timed import BASELINE, LOOPS, Loss, Workload, timed_losses
 
 SHAPES = ((8, 256, 32_000), (4, 512, 32_000), (4, 256, 151_936))
 SHARES = (0.01, 0.24, 0.5)
 SETTINGS = (
-    *(Setting(*shape, share, "float32", 1) for shape in SHAPES for share in SHARES),
-    *(Setting(*SHAPES[0], 0.24, dtype, 1) for dtype in ("bfloat16", "float16")),
-    Setting(*SHAPES[0], 0.24, "float32", 2),
+    *(Workload(*shape, share, "float32", 1) for shape in SHAPES for share in SHARES),
+    *(Workload(*SHAPES[0], 0.24, dtype, 1) for dtype in ("bfloat16", "float16")),
+    Workload(*SHAPES[0], 0.24, "float32", 2),
 )
-WITH_LOOPS = Setting(
+WITH_LOOPS = Workload(
     *SHAPES[0], 0.24, "float32", 1
 )  # the loops take half a minute a turn: here alone, and once
 
 
 def measure(
-    settings: Sequence[Setting], repeats: int, device: str, out: Path, weigh: bool, loops: bool
+    settings: Sequence[Workload], repeats: int, device: str, out: Path, weigh: bool, loops: bool
 ) -> list[dict[str, Any]]:
     """Rows of the settings, written after each; rows of other settings that are in the file stay there."""
     kept = [row for row in read_rows(out) if not any(is_of(row, setting) for setting in settings)]
     found: list[dict[str, Any]] = []
     # Memory does not depend on the share of digits: once a shape and dtype is enough.
-    weighed: dict[Setting, dict[str, float]] = {}
+    weighed: dict[Workload, dict[str, float]] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for setting in settings:
-            lineup = contestants(setting.vocabulary)
-            bar = progress.add_task(setting.title, total=len(lineup) * (repeats + 1))
-            seconds = time_all(setting, lineup, repeats, device, partial(progress.advance, bar))
+            losses = timed_losses(setting.vocabulary)
+            bar = progress.add_task(setting.title, total=len(losses) * (repeats + 1))
+            seconds = time_all(setting, losses, repeats, device, partial(progress.advance, bar))
             shape = replace(setting, digit_share=0.24, threads=1)
             if shape not in weighed:
-                names = list(lineup) if weigh and can_weigh(device) else []
+                names = list(losses) if weigh and can_weigh(device) else []
                 weighed[shape] = {
                     name: peak_memory(__name__, device, name=name, **asdict(shape)) for name in names
                 }
@@ -65,12 +65,12 @@ def measure(
     return found
 
 
-def _loops(setting: Setting, device: str) -> list[dict[str, Any]]:
+def _loops(setting: Workload, device: str) -> list[dict[str, Any]]:
     """The row of the tests' oracle, in turns with the baseline; none outside a checkout."""
-    lineup = contestants(setting.vocabulary, loops=True)
-    if LOOPS not in lineup:
+    losses = timed_losses(setting.vocabulary, loops=True)
+    if LOOPS not in losses:
         return []
-    two = {name: lineup[name] for name in (BASELINE, LOOPS)}
+    two = {name: losses[name] for name in (BASELINE, LOOPS)}
     seconds = time_all(setting, two, 1, device, lambda: None)
     return [row for row in rows(setting, seconds, {}, device) if row["loss"] == LOOPS]
 
@@ -83,12 +83,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
-def is_of(row: Mapping[str, Any], setting: Setting) -> bool:
+def is_of(row: Mapping[str, Any], setting: Workload) -> bool:
     return all(str(row[key]) == str(value) for key, value in asdict(setting).items())
 
 
 def time_all(
-    setting: Setting, lineup: dict[str, Loss], repeats: int, device: str, tick: Callable[[], None]
+    setting: Workload, losses: dict[str, Loss], repeats: int, device: str, tick: Callable[[], None]
 ) -> dict[str, list[float]]:
     """Seconds of each contestant in each turn."""
     torch.set_num_threads(setting.threads)
@@ -97,7 +97,7 @@ def time_all(
     def job(name: str, loss: Loss) -> float:
         return once(loss, base.clone() if "overwritten" in name else base.detach(), labels)
 
-    jobs = {name: partial(job, name, loss) for name, loss in lineup.items()}
+    jobs = {name: partial(job, name, loss) for name, loss in losses.items()}
     return take_turns(jobs, repeats, tick)
 
 
@@ -118,8 +118,8 @@ def _wait(tensor: Tensor) -> None:
 
 def work(name: str, device: str, **setting: Any) -> Callable[[], object]:
     """One forward and backward, for `measure.peak_memory`."""
-    chosen = Setting(threads=1, **setting)
-    loss = contestants(chosen.vocabulary)[name]
+    chosen = Workload(threads=1, **setting)
+    loss = timed_losses(chosen.vocabulary)[name]
     # The allocator and the kernels warm up on another, small batch.
     once(loss, *replace(chosen, batch=1, tokens=8, digit_share=0.5).inputs(device))
     logits, labels = chosen.inputs(device)
@@ -127,7 +127,7 @@ def work(name: str, device: str, **setting: Any) -> Callable[[], object]:
 
 
 def rows(
-    setting: Setting, seconds: dict[str, list[float]], memory: dict[str, float], device: str
+    setting: Workload, seconds: dict[str, list[float]], memory: dict[str, float], device: str
 ) -> Iterator[dict[str, Any]]:
     """The lines of bench.csv for one setting."""
     for name, values in seconds.items():
@@ -143,7 +143,7 @@ def rows(
 
 def show(found: Sequence[dict[str, Any]]) -> None:
     """A table for each setting."""
-    for title, group in itertools.groupby(found, lambda row: Setting(*list(row.values())[:6]).title):
+    for title, group in itertools.groupby(found, lambda row: Workload(*list(row.values())[:6]).title):
         table = Table("loss", "ms", "× CE (lowest – highest)", "peak MB", "× CE", title=title)
         for row in group:
             spread = f"{row['ratio']} ({row['ratio_low']} – {row['ratio_high']})"

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from experiments.bench.lineup import BASELINE, FUSED, Loss, Setting, contestants
 from experiments.bench.losses import once
 from experiments.bench.measure import made_by, take_turns, time_cells
+from experiments.bench.timed import BASELINE, FUSED, Loss, Workload, timed_losses
 
-BASE = Setting(4, 256, 32_000, 0.24, "float32", 1)
+BASE = Workload(4, 256, 32_000, 0.24, "float32", 1)
 VARIANTS = {
     "base": BASE,
     "2 × B": replace(BASE, batch=8),
@@ -20,16 +20,16 @@ VARIANTS = {
     "1 % digits": replace(BASE, digit_share=0.01),
     "50 % digits": replace(BASE, digit_share=0.5),
 }
-LOSSES = (BASELINE, FUSED)
+COMPARED = (BASELINE, FUSED)
 
 
 def measure(repeats: int, device: str, tick: Callable[[], None]) -> list[dict[str, Any]]:
     """A row for each loss and variant; ratios are to the same loss on the base."""
     torch.set_num_threads(BASE.threads)
-    lineup = contestants(BASE.vocabulary)
+    losses = timed_losses(BASE.vocabulary)
     jobs = {
-        f"{loss}, {name}": partial(_job, lineup[loss], setting, device)
-        for (name, setting), loss in itertools.product(VARIANTS.items(), LOSSES)
+        f"{loss}, {name}": partial(_job, losses[loss], setting, device)
+        for (name, setting), loss in itertools.product(VARIANTS.items(), COMPARED)
     }
     seconds = take_turns(jobs, repeats, tick)
     return [
@@ -40,13 +40,13 @@ def measure(repeats: int, device: str, tick: Callable[[], None]) -> list[dict[st
             **time_cells(seconds[f"{loss}, {name}"], seconds[f"{loss}, base"]),
             **made_by(repeats, device),
         }
-        for loss, (name, setting) in itertools.product(LOSSES, VARIANTS.items())
+        for loss, (name, setting) in itertools.product(COMPARED, VARIANTS.items())
     ]
 
 
 def turns(repeats: int) -> int:
-    return len(VARIANTS) * len(LOSSES) * (repeats + 1)
+    return len(VARIANTS) * len(COMPARED) * (repeats + 1)
 
 
-def _job(loss: Loss, setting: Setting, device: str) -> float:
+def _job(loss: Loss, setting: Workload, device: str) -> float:
     return once(loss, *setting.inputs(device))

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import ntil
-from experiments.bench.lineup import BASELINE, FIRST_DIGIT, FUSED, texts
 from experiments.bench.measure import made_by, take_turns, time_cells
+from experiments.bench.timed import BASELINE, FIRST_DIGIT, FUSED, texts
 
 SHAPE = {
     "vocab_size": 49_152,
@@ -29,7 +29,7 @@ SHAPE = {
 }
 BATCH, ANSWER = 16, 4  # rows; supervised tokens of each: three digits and the end
 PROMPTS = {"bare sum": 10, "chat markup": 43}  # tokens of a row
-LOSSES = (BASELINE, "CE + EMD", FUSED)
+COMPARED = (BASELINE, "CE + EMD", FUSED)
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -62,19 +62,19 @@ class Step:
         return seconds
 
 
-def contestants(vocabulary: int) -> dict[str, Loss]:
+def timed_losses(vocabulary: int) -> dict[str, Loss]:
     """Cross-entropy alone, and with the number losses as training has them."""
     vocab = ntil.NumberVocab.from_texts(texts(vocabulary))
     alone: Loss = lambda logits, labels: F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())  # noqa: E731
     both = (ntil.WithCrossEntropy(number(vocab)) for number in (ntil.EMD, ntil.NTIL))
-    return dict(zip(LOSSES, (alone, *both), strict=True))
+    return dict(zip(COMPARED, (alone, *both), strict=True))
 
 
 def measure(repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
     """A row for each prompt and loss."""
     torch.set_num_threads(1)
     rows = []
-    losses = contestants(SHAPE["vocab_size"])
+    losses = timed_losses(SHAPE["vocab_size"])
     for prompt, tokens in PROMPTS.items():
         step = Step(tokens)
         jobs = {name: lambda name=name, step=step: step.run(name, losses[name]) for name in losses}
@@ -99,4 +99,4 @@ def measure(repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
 
 
 def turns(repeats: int) -> int:
-    return len(PROMPTS) * len(LOSSES) * (repeats + 1)
+    return len(PROMPTS) * len(COMPARED) * (repeats + 1)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import ntil
-from experiments.bench.lineup import texts
 from experiments.bench.measure import compare_ways
+from experiments.bench.timed import texts
 
 VOCABULARY, POSITIONS, ANSWER = 151_936, 400, 8
 BATCH, HIDDEN = 4, 128

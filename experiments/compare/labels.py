@@ -6,7 +6,7 @@ The colours are Okabe and Ito's, which colour-blind readers tell apart; those us
 from collections.abc import Sequence
 
 # choice in conf/loss → (label, colour)
-LOSSES = {
+LOOKS = {
     "ce": ("CE", "#4d4d4d"),
     "emd": ("EMD", "#0072B2"),
     "ntil": ("NTIL", "#D55E00"),
@@ -39,7 +39,7 @@ _SPARE = ("#117733", "#882255", "#88CCEE", "#AA4499")  # for losses that have no
 
 def label(choice: str) -> str:
     """A row's name; a choice that is no known loss keeps its own."""
-    return LOSSES[choice][0] if choice in LOSSES else choice
+    return LOOKS[choice][0] if choice in LOOKS else choice
 
 
 def row_label(choice: str, group: str) -> str:
@@ -59,14 +59,14 @@ def difference_label(ours: str, baseline: str) -> str:
 
 def colours(choices: Sequence[str]) -> dict[str, str]:
     """A colour for each choice; the same loss has the same one in every figure."""
-    spare = [choice for choice in choices if choice not in LOSSES]
+    spare = [choice for choice in choices if choice not in LOOKS]
     extra = {choice: _SPARE[index % len(_SPARE)] for index, choice in enumerate(spare)}
-    return {choice: LOSSES[choice][1] if choice in LOSSES else extra[choice] for choice in choices}
+    return {choice: LOOKS[choice][1] if choice in LOOKS else extra[choice] for choice in choices}
 
 
 def ordered(choices: Sequence[str], first: Sequence[str] = ()) -> list[str]:
     """The choices without repeats: `first` in its order, then the known losses, then the alphabet."""
-    known = list(LOSSES)
+    known = list(LOOKS)
     rest = sorted(set(choices) - set(first), key=lambda choice: (choice not in known, choice))
     rest.sort(key=lambda choice: known.index(choice) if choice in known else len(known))
     return [*dict.fromkeys(first), *rest]

@@ -19,7 +19,7 @@ from experiments.run.presets import table_spec
 from ntil.checkout import CONF
 from ntil.runs.overrides import parse_override
 
-LOSSES = ("ce", "emd", "ntil")
+PAPER_LOSSES = ("ce", "emd", "ntil")
 Pair = tuple[str, str]  # a loss and what it is compared to
 PAIRS: tuple[Pair, ...] = (("ntil", "ce"), ("ntil", "emd"), ("emd", "ce"))
 _SAID = {"trainer.train_examples": "{} training examples", "data": "{}", "model": "{}"}
@@ -69,7 +69,7 @@ def settings(
     for name in chosen(store, list(names), conf):
         spec = TableSpec.parse(name, table_spec(name, conf) or {})
         losses = {row.loss for row in store.runs(name)}
-        if spec.rows == "loss" and losses == set(LOSSES):
+        if spec.rows == "loss" and losses == set(PAPER_LOSSES):
             bases = dict.fromkeys(base for _, base in PAIRS)
             tables = {base: _table(name, replace(spec, baseline=base), store, made) for base in bases}
             result += _settings(tables)
@@ -98,11 +98,11 @@ def _settings(tables: Mapping[str, Comparison]) -> list[Setting]:
             if (base, group, ours) in rows
         }
         if _is_whole(differences, columns[0]):
-            means = {loss: rows["ce", group, loss].entries[0].summary for loss in LOSSES}
+            means = {loss: rows["ce", group, loss].entries[0].summary for loss in PAPER_LOSSES}
             found.append(Setting(name, title, group, columns[0], means, differences))
     together = {pair: by_column(pooled.get((pair[1], pair[0]), [None] * len(columns))) for pair in PAIRS}
     if _is_whole(together, columns[0]):
-        means = {loss: _mean_of([setting.means[loss] for setting in found]) for loss in LOSSES}
+        means = {loss: _mean_of([setting.means[loss] for setting in found]) for loss in PAPER_LOSSES}
         found.append(Setting(name, title, "", columns[0], means, together, len(found)))
     return found
 

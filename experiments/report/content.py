@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.compare.labels import label
-from experiments.compare.settings import LOSSES, PAIRS, Setting
+from experiments.compare.settings import PAIRS, PAPER_LOSSES, Setting
 from experiments.report.pictures import Figure, Picture, figures, pictures
 from experiments.report.runs import RowRuns, rows_of_runs
 from experiments.report.scores import ScoreTable, score_tables
@@ -110,7 +110,7 @@ def _galleries(store: Store, experiment: str, anchors: dict[str, str], page: Pat
 
 def _glance(setting: Setting) -> Glance:
     digits = setting.column.about.decimals
-    means = [setting.means[loss] for loss in LOSSES]
+    means = [setting.means[loss] for loss in PAPER_LOSSES]
     return Glance(
         setting.experiment,
         setting.name,

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.compare.labels import difference_label, label
-from experiments.compare.settings import LOSSES
+from experiments.compare.settings import PAPER_LOSSES
 from experiments.report.content import GLANCED, Glance, Section
 from experiments.report.pictures import Figure
 from experiments.report.scores import sort_value
@@ -32,7 +32,7 @@ def render(found: Sequence[Section], glances: Sequence[Glance], overview: Figure
         sections=found,
         glances=glances,
         overview=overview,
-        losses=[label(loss) for loss in LOSSES],
+        losses=[label(loss) for loss in PAPER_LOSSES],
         pairs=[difference_label(*pair) for pair in GLANCED],
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.compare.labels import difference_label, label
 from experiments.compare.pairing import Column
-from experiments.compare.settings import LOSSES, PAIRS, Pair, Setting
+from experiments.compare.settings import PAIRS, PAPER_LOSSES, Pair, Setting
 from experiments.compare.statistics import ENOUGH_SEEDS
 from experiments.results.store import OVERVIEW_CAPTION
 from experiments.write.grids import difference_text, number, summary_text
@@ -146,7 +146,7 @@ def _seeds(found: Sequence[Setting]) -> str:
 
 
 def page(found: Sequence[Setting]) -> str:
-    heads = ["setting", "metric", "seeds", *map(label, LOSSES)]
+    heads = ["setting", "metric", "seeds", *map(label, PAPER_LOSSES)]
     heads += [difference_label(*pair) for pair in PAIRS]
     return "\n".join(
         [
@@ -173,7 +173,7 @@ def _cells(setting: Setting) -> list[str]:
         _link(setting, "tables"),
         markdown(setting.column.about.title),
         str(setting.seeds),
-        *(summary_text(setting.means[loss], digits) for loss in LOSSES),
+        *(summary_text(setting.means[loss], digits) for loss in PAPER_LOSSES),
         *(difference_text(setting.difference(pair), digits) for pair in PAIRS),
     ]
 

@@ -1,4 +1,4 @@
-"""The contestants of the benchmarks do the same work; what they print is what the README quotes."""
+"""The losses of the benchmarks do the same work; what they print is what the README quotes."""
 
 import csv
 from pathlib import Path
@@ -8,10 +8,10 @@ import torch
 
 from experiments.bench import figure, linear, losses, measure, share, step
 from experiments.bench.__main__ import main
-from experiments.bench.lineup import BASELINE, FUSED, LOOPS, Setting, contestants
 from experiments.bench.measure import can_weigh, memory_cells, peak_memory, take_turns, time_cells
+from experiments.bench.timed import BASELINE, FUSED, LOOPS, Workload, timed_losses
 
-SMALL = Setting(2, 8, 1200, 0.5, "float32", 1)
+SMALL = Workload(2, 8, 1200, 0.5, "float32", 1)
 
 
 def test_supervised_positions_only_give_the_same_gradients() -> None:
@@ -35,10 +35,10 @@ def test_chunked_gives_the_gradients_of_full_logits() -> None:
 def test_the_loops_are_the_same_loss() -> None:
     torch.manual_seed(0)
     logits, labels = SMALL.inputs("cpu")
-    lineup = contestants(SMALL.vocabulary, loops=True)
-    assert next(iter(lineup)) == BASELINE
-    assert lineup[LOOPS](logits.double(), labels).item() == pytest.approx(
-        lineup["NTIL"](logits, labels).item(), rel=0.02
+    timed = timed_losses(SMALL.vocabulary, loops=True)
+    assert next(iter(timed)) == BASELINE
+    assert timed[LOOPS](logits.double(), labels).item() == pytest.approx(
+        timed["NTIL"](logits, labels).item(), rel=0.02
     )
 
 
@@ -52,7 +52,7 @@ def test_the_share_is_of_a_step_that_trains() -> None:
         "num_hidden_layers": 1,
     }
     step_of = share.Step(12, small, batch=2)
-    loss = share.contestants(1200)[FUSED]
+    loss = share.timed_losses(1200)[FUSED]
     before = [parameter.detach().clone() for parameter in step_of.model.parameters()]
     torch.manual_seed(1)  # NTIL draws noise
     seconds = step_of.run("ours", loss)

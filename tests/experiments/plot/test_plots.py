@@ -7,7 +7,7 @@ import yaml
 from run_factory import exact, realistic, write_run
 
 import experiments.plot.figures
-from experiments.compare.labels import LOSSES, colours
+from experiments.compare.labels import LOOKS, colours
 from experiments.compare.spec import TableSpec
 from experiments.plot.curves import mean_curve, spread
 from experiments.plot.panels import along_panels, training_panels, validation_panels
@@ -38,7 +38,7 @@ def test_figures_come_from_results_alone_and_are_the_same_each_time(
     assert digests(results) == before
     svg = (results / "figures" / "demo_training.svg").read_text()
     assert "<dc:date>" not in svg
-    assert LOSSES["ntil"][1].lower() in svg.lower()
+    assert LOOKS["ntil"][1].lower() in svg.lower()
 
 
 def test_figures_of_a_group_that_was_divided_are_removed(outputs: Path, results: Path, conf: Path) -> None:

@@ -7,7 +7,7 @@ import yaml
 from run_factory import exact, write_run
 from table_text import make, set_table, table_after
 
-from experiments.compare.labels import LOSSES, ordered
+from experiments.compare.labels import LOOKS, ordered
 from experiments.compare.statistics import Difference
 from experiments.results.collect import collect
 from experiments.tables import main
@@ -301,6 +301,6 @@ def test_the_published_file_holds_the_papers_numbers() -> None:
     blocks = yaml.safe_load((CONF / "published.yaml").read_text())
     for key, block in blocks.items():
         assert load_published(key).source.startswith("Fei et al.")
-        assert {row["row"] for row in block["rows"]} <= set(LOSSES)
+        assert {row["row"] for row in block["rows"]} <= set(LOOKS)
     with pytest.raises(UserError, match="It has: clock"):
         load_published("nothing")

@@ -19,7 +19,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Workload:
     """A batch: logits [batch, tokens, vocabulary] with this share of digits among the labels."""
 
     batch: int
@@ -51,7 +51,7 @@ def texts(size: int) -> list[str]:
     return names
 
 
-def contestants(vocabulary: int, loops: bool = False) -> dict[str, Loss]:
+def timed_losses(vocabulary: int, loops: bool = False) -> dict[str, Loss]:
     """Name → loss; `ntloss` where it is installed, the tests' oracle where asked for and in the checkout."""
     vocab = ntil.NumberVocab.from_texts(texts(vocabulary))
     number = {
@@ -59,17 +59,17 @@ def contestants(vocabulary: int, loops: bool = False) -> dict[str, Loss]:
         "NTIL": ntil.NTIL(vocab),
         "NTIL decimal": ntil.NTIL(vocab, number_format="decimal"),
     }
-    lineup: dict[str, Loss] = {BASELINE: cross_entropy}
-    lineup |= {name: _total_of(loss) for name, loss in number.items()}
-    lineup[FUSED] = ntil.WithCrossEntropy(number["NTIL"])
-    lineup["CE + NTIL, logits overwritten"] = ntil.WithCrossEntropy(number["NTIL"], overwrite_logits=True)
-    lineup["CE + NTIL, not fused"] = ntil.WithCrossEntropy(number["NTIL"], fused=False)
+    losses: dict[str, Loss] = {BASELINE: cross_entropy}
+    losses |= {name: _total_of(loss) for name, loss in number.items()}
+    losses[FUSED] = ntil.WithCrossEntropy(number["NTIL"])
+    losses["CE + NTIL, logits overwritten"] = ntil.WithCrossEntropy(number["NTIL"], overwrite_logits=True)
+    losses["CE + NTIL, not fused"] = ntil.WithCrossEntropy(number["NTIL"], fused=False)
     if (rival := _ntloss(vocabulary)) is not None:
-        lineup["ntloss"] = rival
-        lineup["F.cross_entropy + 0.3 ntloss"] = lambda z, y: cross_entropy(z, y) + 0.3 * rival(z, y)
+        losses["ntloss"] = rival
+        losses["F.cross_entropy + 0.3 ntloss"] = lambda z, y: cross_entropy(z, y) + 0.3 * rival(z, y)
     if loops and (oracle := _oracle(vocabulary)) is not None:
-        lineup[LOOPS] = oracle
-    return lineup
+        losses[LOOPS] = oracle
+    return losses
 
 
 def _total_of(loss: ntil.NumberLoss) -> Loss:
