@@ -81,12 +81,11 @@ class TextDetectionTask(Task):
         found = [as_asked(shape) for shape in read_shapes(text, self.coordinates, size_of(example))]
         return found if found and all(map(self.format.takes, found)) else None
 
-    def centre(self, parsed: Sequence[list[Shape]], weights: Sequence[float], kind: Kind) -> list[Shape]:
+    def centre(self, parsed: Sequence[list[Shape]], weights: Sequence[float], kind: Kind) -> Any | None:
         """Of boxes coordinate by coordinate; of polygons, whose corners have no fixed order, the most probable answer."""
         if self.shape == "polygon":
             return most_probable(parsed, weights)
-        found: list[Shape] = super().centre(parsed, weights, kind)
-        return found
+        return super().centre(parsed, weights, kind)
 
     def score(self, parsed: list[Shape] | None, example: Example) -> dict[str, float | None]:
         truth = [self._truth(points) for points, _ in _regions(example)]

@@ -51,9 +51,8 @@ def most_probable(values: Sequence[V], weights: Sequence[float]) -> V:
 def weighted_quantile(values: Sequence[V], weights: Sequence[float], share: float) -> V:
     """The least value at and below which lies at least this share of the weight."""
     _check(values, weights)
-    order = sorted(
-        (place for place, weight in enumerate(weights) if weight > 0), key=lambda place: values[place]
-    )
+    sortable: Sequence[Any] = values
+    order = sorted((i for i, weight in enumerate(weights) if weight > 0), key=lambda i: sortable[i])
     below = list(accumulate(Fraction(weights[place]) for place in order))
     wanted = Fraction(share) * below[-1]
     return next(values[place] for place, sum_ in zip(order, below, strict=True) if sum_ >= wanted)
