@@ -3,8 +3,8 @@
     beam      the most probable whole answer            sample    the one that was drawn
     median    least E|X − y| of the parsed ones         mean      least E(X − y)² of them       (Task.centre)
 
-A centre is written in the task's format, and read and scored as any answer is. Candidates that are no answer are left out of it;
-where none is one, the most probable text stands.
+A centre is written in the task's format, and read and scored as any answer is. Where a task has none, or one that its format cannot
+hold, the most probable value is taken. Candidates that are no answer are left out; where none is one, the most probable text stands.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,21 @@ from typing import Any, NamedTuple
 
 from ntil.data.example import Example
 from ntil.data.task import Task
+from ntil.errors import UserError
 from ntil.evaluation.generate import Generated
 from ntil.evaluation.settings import CENTRES
 from ntil.metrics.centre import most_probable, weighted_quantile
 
+DIGITS = 6  # of shares that are written down
 INTERVALS = {"interval_50": (0.25, 0.75), "interval_90": (0.05, 0.95)}
+
+
+def check_decoding(task: Task, decode: str) -> None:
+    """UserError where a centre could not be written."""
+    if decode in CENTRES and getattr(task, "format", None) is None:
+        raise UserError(
+            f"decode={decode} writes answers in the task's format, and task={task.name} has none; beam and sample need none."
+        )
 
 
 class Decided(NamedTuple):
@@ -37,15 +47,16 @@ def decided(task: Task, said: Generated, example: Example, decode: str, reading:
     values = list(parsed.values())
     if values and decode in CENTRES:
         value = task.centre(values, weights, "median" if decode == "median" else "mean")
-        if value is None:
-            value = most_probable(values, weights)
-        said = said._replace(text=task.format.write(value))
+        text = "" if value is None else task.format.write(value)
+        if task.read(text, example, reading) is None:
+            text = task.format.write(most_probable(values, weights))
+        said = said._replace(text=text)
     told = {
         "candidates": "samples" if found.sampled else "beams",
-        "mass": found.mass,
+        "mass": None if found.mass is None else round(found.mass, DIGITS),
         "distinct": _count_distinct(values),
-        "unparsed": max(0.0, 1.0 - sum(weights)) if values else 1.0,
-        "weights": found.weights,
+        "unparsed": round(1.0 - sum(weights), DIGITS) if values else 1.0,
+        "weights": {text: round(weight, DIGITS) for text, weight in found.weights.items()},
         **intervals(task, parsed, found.weights),
     }
     return Decided(said, {"decode": decode, "distribution": told})

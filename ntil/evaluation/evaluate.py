@@ -17,7 +17,7 @@ from ntil.errors import UserError
 from ntil.evaluation.answers import Answer, answered
 from ntil.evaluation.candidates import answer_with_candidates, encode_with_place
 from ntil.evaluation.constrain import pattern_to_hold
-from ntil.evaluation.decode import decided
+from ntil.evaluation.decode import check_decoding, decided
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.engines import Engine, at_once, encode, is_divided
 from ntil.evaluation.generate import Generated, generate
@@ -69,6 +69,8 @@ def _transformers(subject: Subject, settings: EvaluationSettings, synced: bool |
             f"evaluation.decode={settings.decode} needs the whole model in each process, and this one is divided among "
             f"{processes.count()}. Set decode=greedy, or score the finished run with evaluate.py."
         )
+
+    check_decoding(subject.task, settings.decode)
 
     def answer_widely(rows: Sequence[Any]) -> list[Generated]:
         return answer_with_candidates(

@@ -19,7 +19,7 @@ from ntil.data.pictures import SUFFIXES, open_image
 from ntil.errors import UserError
 from ntil.escape import terminal, visible
 from ntil.evaluation.candidates import answer_with_candidates, encode_with_place
-from ntil.evaluation.decode import INTERVALS, decided
+from ntil.evaluation.decode import INTERVALS, check_decoding, decided
 from ntil.evaluation.draw import figure_of
 from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.memory import WithinMemory
@@ -98,6 +98,7 @@ def predict(
     """
     batch_size = max(1, batch_size // (settings.rows if settings is not None else 1))
     answer(trained, [], query)  # before any picture is read
+    check_decoding(trained.task, "greedy" if settings is None else settings.decode)
     spans = list(batches(len(paths), batch_size))
     within = WithinMemory[Asked, Answered](lambda asked: answer(trained, asked, query, settings), batch_size)
     done: dict[int, Batch] = {}

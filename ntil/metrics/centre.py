@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 V = TypeVar("V")
 Kind = Literal["median", "mean"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def centre(values: Sequence[Any], weights: Sequence[float], kind: Kind) -> Any:
