@@ -178,11 +178,13 @@ def evaluate(
                 draw_predictions(task, subject.data, asked[split], one.rows, path, report)
         replaced = replaced_records(folder)
         questions = sum(map(len, asked.values()))
-        seconds = {
+        seconds: dict[str, Any] = {
             "evaluate_seconds": time.perf_counter() - start,
             "seconds_per_answer": answering / max(1, questions),
             "decode": wanted.decode,
         }
+        if wanted.decode != "greedy":
+            report(f"decode={wanted.decode}: {seconds['seconds_per_answer']:.3g} s an answer")
         return {
             "schema": 1,
             "task": task.name,
