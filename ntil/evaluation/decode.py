@@ -42,7 +42,7 @@ def decided(task: Task, said: Generated, example: Example, decode: str, reading:
     if found is None:
         return Decided(said, {} if decode == "greedy" else {"decode": decode})
     read = {text: task.read(text, example, reading) for text in found.weights}
-    parsed = {text: value for text, value in read.items() if value is not None}
+    parsed = {text: value for text, value in read.items() if value is not None and found.weights[text] > 0}
     weights = [found.weights[text] for text in parsed]
     values = list(parsed.values())
     if values and decode in CENTRES:
@@ -55,7 +55,7 @@ def decided(task: Task, said: Generated, example: Example, decode: str, reading:
         "candidates": "samples" if found.sampled else "beams",
         "mass": None if found.mass is None else round(found.mass, DIGITS),
         "distinct": _count_distinct(values),
-        "unparsed": round(1.0 - sum(weights), DIGITS) if values else 1.0,
+        "unparsed": round(max(0.0, 1.0 - sum(weights)), DIGITS),
         "weights": {text: round(weight, DIGITS) for text, weight in found.weights.items()},
         **intervals(task, parsed, found.weights),
     }

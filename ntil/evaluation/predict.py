@@ -44,9 +44,8 @@ class Answered(NamedTuple):
     asked: Asked
     said: Generated
     parsed: Any | None
-    intervals: Mapping[str, Sequence[float]] | None = (
-        None  # None where decoding is greedy, {} where answers are no numbers
-    )
+    # None where decoding is greedy, {} where answers are no numbers.
+    intervals: Mapping[str, Sequence[float]] | None = None
 
     @property
     def sure(self) -> str:

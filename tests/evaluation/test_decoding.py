@@ -260,6 +260,10 @@ def test_what_is_decided_by_hand() -> None:
     assert none.said.text == "x"
     assert none.told["distribution"]["unparsed"] == 1
     assert "interval_50" not in none.told["distribution"]
+    vanished = decided(task, candidates(x=1.0, _10=0.0)._replace(text="x"), example, "mean", "strict")
+    assert (vanished.said.text, vanished.told["distribution"]["distinct"]) == ("x", 0), (
+        "too improbable to count"
+    )
     plain = Generated("12", ["1", "2"], [0.5, 0.5])
     assert decided(task, plain, example, "greedy", "strict") == (plain, {})
     both = of_samples([Generated("7", [], []), Generated("8", [], []), Generated("8", [], [])], 0.25)
