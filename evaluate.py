@@ -31,6 +31,10 @@ OWN = (
     "constrained",
     "reading",
     "engine",
+    "decode",
+    "candidates",
+    "mass",
+    "seed",
 )
 
 

@@ -22,8 +22,9 @@ from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
+from ntil.metrics.centre import Kind, centre
 from ntil.metrics.numbers import WORST, digits_right, is_close, relative_error
-from ntil.numbers.text import NUMBER_PATTERN, parse_number
+from ntil.numbers.text import NUMBER_PATTERN, format_number, parse_number
 from tasks.extraction import last_number, value
 
 _DIGITS = re.compile(r"[+-]?[0-9]*\.?[0-9]+")
@@ -96,6 +97,20 @@ class ArithmeticTask(Task):
         number = last_number(text)
         found = None if number is None else value(number)
         return None if number is None or found is None else Number(number, found)
+
+    def centre(self, parsed: Sequence[Number], weights: Sequence[float], kind: Kind) -> Number | None:
+        """As it was answered where it was, else as a plain decimal; None for a mean of 400 decimals and more."""
+        value = centre([number.value for number in parsed], weights, kind)
+        written = (number for number in parsed if number.value == value)
+        if (found := next(written, None)) is not None:
+            return found
+        try:
+            return Number(format_number(value), value)
+        except ValueError:
+            return None
+
+    def as_number(self, parsed: Number) -> Fraction:
+        return parsed.value
 
     def score(self, parsed: Number | None, example: Example) -> dict[str, float | None]:
         truth = self.truth(example)

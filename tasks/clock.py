@@ -24,7 +24,8 @@ from ntil.data.example import Example
 from ntil.data.magnitude import Magnitude
 from ntil.data.task import Metric, Task
 from ntil.errors import UserError
-from ntil.metrics.clock import DIAL, circular_gap, plain_gap
+from ntil.metrics.centre import Kind, least_risk
+from ntil.metrics.clock import DIAL, circular_gap, dial_minutes, plain_gap
 from tasks.drawing import ANSWER, TRUTH, enlarged
 
 _WORDS = {
@@ -124,6 +125,20 @@ class ClockTask(Task):
     def parse_otherwise(self, text: str, example: Example) -> Reading | None:
         found = {_other_time(one) for one in _OTHER_TIMES.finditer(text)}
         return found.pop() if len(found) == 1 else None
+
+    def centre(self, parsed: Sequence[Reading], weights: Sequence[float], kind: Kind) -> Reading:
+        """Around the dial: the answered time of least expected gap, or the time of least expected squared gap."""
+
+        def gap(time: Reading, other: Reading) -> float:
+            return circular_gap(*time, *other)
+
+        def squared(time: Reading, other: Reading) -> float:
+            return gap(time, other) ** 2
+
+        if kind == "median":
+            return least_risk(sorted(parsed, key=lambda time: dial_minutes(*time)), parsed, weights, gap)
+        every = [Reading(minutes // 60 or 12, minutes % 60) for minutes in range(DIAL)]
+        return least_risk(every, parsed, weights, squared)
 
     def score(self, parsed: Reading | None, example: Example) -> dict[str, float | None]:
         if parsed is None:

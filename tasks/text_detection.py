@@ -28,6 +28,7 @@ from ntil.data.example import Example
 from ntil.data.magnitude import Magnitude
 from ntil.data.task import Item, Metric, Task
 from ntil.metrics import polygons
+from ntil.metrics.centre import Kind, most_probable
 from tasks.coordinates import CoordinateFormat, Point, Size
 from tasks.drawing import ANSWER, FAINT, TRUTH, corners, enlarged, outline
 from tasks.lenient import as_box, as_polygon, read_shapes, says_nothing
@@ -79,6 +80,12 @@ class TextDetectionTask(Task):
         as_asked = as_box if self.shape == "box" else as_polygon
         found = [as_asked(shape) for shape in read_shapes(text, self.coordinates, size_of(example))]
         return found if found and all(map(self.format.takes, found)) else None
+
+    def centre(self, parsed: Sequence[list[Shape]], weights: Sequence[float], kind: Kind) -> Any | None:
+        """Of boxes coordinate by coordinate; of polygons, whose corners have no fixed order, the most probable answer."""
+        if self.shape == "polygon":
+            return most_probable(parsed, weights)
+        return super().centre(parsed, weights, kind)
 
     def score(self, parsed: list[Shape] | None, example: Example) -> dict[str, float | None]:
         truth = [self._truth(points) for points, _ in _regions(example)]

@@ -16,6 +16,7 @@ from ntil.data.example import Example
 from ntil.data.magnitude import Magnitude
 from ntil.data.task import Item, Metric, Task
 from ntil.errors import UserError
+from ntil.metrics.centre import KINDS
 from ntil.numbers.text import find_numbers
 
 BETTER = ("higher", "lower")
@@ -37,6 +38,7 @@ def check_contract(task: Task, example: Example) -> None:
         _check_metrics(task)
         parsed = _check_answer(task, example)
         _check_scores(task, parsed, example)
+        _check_centre(task, parsed, example)
 
 
 @contextmanager
@@ -132,6 +134,19 @@ def _check_answer(task: Task, example: Example) -> Any:
     if not isinstance(constant := task.constant([example]), str):
         _broken(task, f"constant() gives {constant!r} and not a text")
     return parsed
+
+
+def _check_centre(task: Task, parsed: Any, example: Example) -> None:
+    """Of the true answer alone it is an answer; `evaluation.decode=median` and `mean` write it."""
+    if getattr(task, "format", None) is None:
+        return
+    for kind in KINDS:
+        value = task.centre([parsed], [1.0], kind)
+        if value is not None and task.parse(text := task.format.write(value)) is None:
+            _broken(
+                task,
+                f"its centre (kind {kind}) of {parsed!r} alone is {value!r}, written {text!r}, which parse() cannot read",
+            )
 
 
 def _check_scores(task: Task, parsed: Any, example: Example) -> None:

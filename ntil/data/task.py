@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from ntil.data.answers import AnswerFormat
 from ntil.data.example import Example
 from ntil.data.magnitude import WRONG_DIGITS, Magnitude, Scores
+from ntil.metrics.centre import Kind, centre, is_finite_number
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -76,6 +77,9 @@ class Task(ABC):
         constant         the one answer that serves best without looking
         parse_otherwise  answers in other formats, for `evaluation.reading=lenient`: none
         split_metrics    metrics of all items at once: none
+        centre           the middle of several answers, for `evaluation.decode=median` and `mean`: of numbers, and of lists and
+                         tuples of them coordinate by coordinate; else the most probable
+        as_number        an answer as one number, for intervals: of answers that are numbers
         draw             the answer on the picture: the plain picture
         groups           keys of `meta` whose values are also scored apart: none
         magnitude        how far off the answers are, in bins: the number of wrong digits
@@ -134,6 +138,18 @@ class Task(ABC):
         """
         del text, example
         return None
+
+    def centre(self, parsed: Sequence[Any], weights: Sequence[float], kind: Kind) -> Any | None:
+        """The value of least expected loss: E|X − y| for "median", E(X − y)² for "mean" (ntil.metrics.centre).
+
+        parsed: values as `parse` gives them, at least one, the most probable first. weights: their probabilities, of any sum.
+        None where there is no such value; then the most probable answer stands.
+        """
+        return centre(parsed, weights, kind)
+
+    def as_number(self, parsed: Any) -> Any | None:
+        """The one number (int, float, Fraction or Decimal) that an answer is, for intervals; None where it is none."""
+        return parsed if is_finite_number(parsed) else None
 
     def split_metrics(self, items: Sequence[Item]) -> dict[str, float | None]:
         """The metrics that are `of_split`, by name."""

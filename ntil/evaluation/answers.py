@@ -59,7 +59,7 @@ def answered(
         place: told for place, told in enumerate(lengths) if isinstance(told, Unasked)
     }
     order = longest_first({place: told for place, told in enumerate(lengths) if isinstance(told, int)})
-    size = settings.batch_size or engine.at_once
+    size = max(1, (settings.batch_size or engine.at_once) // engine.rows)
     cut = [[order[i] for i in span] for span in batches(len(order), size)]
     own = cut[processes.rank() :: processes.count()]
     within = WithinMemory(engine.answer, size, engine.synced)
@@ -137,7 +137,8 @@ class _Questions(Dataset[Any]):
     def __getitem__(self, place: int) -> Any:
         example = self.examples[place]
         try:
-            return _sent(self.prepare(Question(self.task.prompt(example), picture_of(example, self.data))))
+            question = Question(self.task.prompt(example), picture_of(example, self.data), place)
+            return _sent(self.prepare(question))
         except (SpellingError, PictureError) as error:
             return Unasked(str(error))
 

@@ -31,12 +31,14 @@ class Engine:
         answer: of one batch, in its order.
         at_once: the size of a batch, where nobody asks for another.
         synced: every process must call `answer` equally often, at the same time.
+        rows: of a batch that a question takes: as many as it has candidates.
     """
 
     prepare: Callable[[Question], Any]
     answer: Callable[[Sequence[Any]], list[Generated]]
     at_once: int
     synced: bool = False
+    rows: int = 1
 
 
 def check_engine(name: str) -> None:

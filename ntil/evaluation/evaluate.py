@@ -15,7 +15,9 @@ from ntil.data.replaced import replaced_records
 from ntil.data.task import Item, Task, aggregate
 from ntil.errors import UserError
 from ntil.evaluation.answers import Answer, answered
+from ntil.evaluation.candidates import answer_with_candidates, encode_with_place
 from ntil.evaluation.constrain import pattern_to_hold
+from ntil.evaluation.decode import check_decoding, decided
 from ntil.evaluation.draw import draw_predictions
 from ntil.evaluation.engines import Engine, at_once, encode, is_divided
 from ntil.evaluation.generate import Generated, generate
@@ -48,7 +50,7 @@ def score_examples(
     process must make as many forward passes as the others; null where the model itself shows it (it is divided among them).
     """
     answers = answered(subject, examples, settings, _transformers(subject, settings, synced), progress)
-    return _scored(subject.task, examples, answers, settings.reading)
+    return _scored(subject.task, examples, answers, settings)
 
 
 def _transformers(subject: Subject, settings: EvaluationSettings, synced: bool | None) -> Engine:
@@ -60,7 +62,27 @@ def _transformers(subject: Subject, settings: EvaluationSettings, synced: bool |
     def answer(rows: Sequence[Any]) -> list[Generated]:
         return generate(subject.model, subject.adapter, rows, subject.task.max_new_tokens, pattern, synced)
 
-    return Engine(partial(encode, subject.adapter), answer, at_once(subject.model), synced)
+    if settings.decode == "greedy":
+        return Engine(partial(encode, subject.adapter), answer, at_once(subject.model), synced)
+    if synced:
+        raise UserError(
+            f"evaluation.decode={settings.decode} needs the whole model in each process, and this one is divided among "
+            f"{processes.count()}. Set decode=greedy, or score the finished run with evaluate.py."
+        )
+
+    check_decoding(subject.task, settings.decode)
+
+    def answer_widely(rows: Sequence[Any]) -> list[Generated]:
+        return answer_with_candidates(
+            subject.model, subject.adapter, rows, subject.task.max_new_tokens, pattern, settings
+        )
+
+    return Engine(
+        partial(encode_with_place, subject.adapter),
+        answer_widely,
+        at_once(subject.model),
+        rows=settings.rows,
+    )
 
 
 def _engine(subject: Subject, settings: EvaluationSettings, synced: bool | None) -> Engine:
@@ -71,12 +93,16 @@ def _engine(subject: Subject, settings: EvaluationSettings, synced: bool | None)
     return _transformers(subject, settings, synced)
 
 
-def _scored(task: Task, examples: Sequence[Example], answers: Sequence[Answer], reading: str) -> Scored:
+def _scored(
+    task: Task, examples: Sequence[Example], answers: Sequence[Answer], settings: EvaluationSettings
+) -> Scored:
     """answers: as many as examples. What could not be asked counts as wrong."""
+    reading = settings.reading
     rows: list[dict[str, Any]] = []
     items: list[Item] = []
     for example, said in zip(examples, answers, strict=True):
         answer = said if isinstance(said, Generated) else Generated("", [], [])
+        answer, how = decided(task, answer, example, settings.decode, reading)
         parsed = task.read(answer.text, example, reading) if isinstance(said, Generated) else None
         item = Item(example, parsed, task.score(parsed, example))
         items.append(item)
@@ -88,6 +114,7 @@ def _scored(task: Task, examples: Sequence[Example], answers: Sequence[Answer], 
                 "answer": task.answer(example),
                 "parsed": None if parsed is None else str(parsed),
                 "reading": reading,
+                **how,
                 "scores": item.scores,
                 "tokens": answer.tokens,
                 "probabilities": [
@@ -129,13 +156,16 @@ def evaluate(
     splits: dict[str, Any] = {}
 
     def sum_up(split: str, answers: Sequence[Answer]) -> None:
-        scored[split] = _scored(task, asked[split], answers, wanted.reading)
+        scored[split] = _scored(task, asked[split], answers, wanted)
         splits[split] = summed_up(subject, scored[split], train, wanted.constrained)
         for line in told(subject, split, asked[split], splits[split]):
             report(line)
 
+    answering = 0.0
     for split, examples in asked.items():
+        began = time.perf_counter()
         answers = answered(subject, examples, wanted, engine, progress=f"evaluating {split}")
+        answering += time.perf_counter() - began
         processes.by_first(partial(sum_up, split, answers))
 
     def written() -> dict[str, Any]:
@@ -147,7 +177,14 @@ def evaluate(
                 path = folder / f"predictions_{file_name(split)}.png"
                 draw_predictions(task, subject.data, asked[split], one.rows, path, report)
         replaced = replaced_records(folder)
-        seconds = {"evaluate_seconds": time.perf_counter() - start}
+        questions = sum(map(len, asked.values()))
+        seconds: dict[str, Any] = {
+            "evaluate_seconds": time.perf_counter() - start,
+            "seconds_per_answer": answering / max(1, questions),
+            "decode": wanted.decode,
+        }
+        if wanted.decode != "greedy":
+            report(f"decode={wanted.decode}: {seconds['seconds_per_answer']:.3g} s an answer")
         return {
             "schema": 1,
             "task": task.name,

@@ -1,4 +1,4 @@
-"""Greedy answers for a batch of questions, with the probability of each token written."""
+"""Answers for a batch of questions, greedy unless another choice is handed over, with the probability of each token written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import LogitsProcessorList, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from ntil.data.dataset import collate
 from ntil.evaluation.constrain import AnswerConstraint
@@ -16,17 +22,27 @@ from ntil.models.adapters import Adapter
 from ntil.models.load import logit_width
 
 
+class Candidates(NamedTuple):
+    """What the model may answer, under its own distribution (under a constraint: renormalised to what that allows)."""
+
+    weights: dict[str, float]  # text → its share; they sum to 1, the most probable first
+    mass: float | None  # of the distribution, that the beam search has seen; None where none was made
+    sampled: bool  # shares are those of samples, not the probabilities of whole answers
+
+
 class Generated(NamedTuple):
-    """An answer: its text, its tokens' texts and their probabilities under greedy decoding, before any constraint."""
+    """An answer: its text, its tokens' texts and their probabilities when they were written, before any constraint."""
 
     text: str
     tokens: list[str]
     probabilities: list[float]
+    candidates: Candidates | None = None
 
 
 class Question(NamedTuple):
     prompt: str
     image: Image.Image | None
+    place: int = 0  # among all that are asked, for the random numbers of its samples
 
 
 Encoded = dict[str, Tensor]  # a question as `Adapter.encode` gives it
@@ -40,26 +56,25 @@ def generate(
     max_new_tokens: int,
     pattern: str | None = None,
     synced: bool = False,
+    choose: LogitsProcessor | None = None,
 ) -> list[Generated]:
     """Answer one batch. The model's mode is restored afterwards.
 
     pattern: a regular expression; only answers that match it can be written (up to `max_new_tokens`). synced: go on until the
-    other processes' answers have ended, too; each layer of a model that is divided among them needs all of them.
+    other processes' answers have ended, too; each layer of a model that is divided among them needs all of them. choose: comes
+    last and leaves one token of each row; null for the most probable one.
     """
     rows = [
         adapter.encode(question.prompt, question.image, None) if isinstance(question, Question) else question
         for question in questions
     ]
-    batch = {name: value.to(model.device) for name, value in collate(rows, adapter.pad_token_id).items()}
+    batch = batch_of(model, adapter, rows)
     asked = batch["input_ids"].shape[1]
     step = BeforeConstraints()
     written = Written(step)
-    processors, criteria = LogitsProcessorList([step]), StoppingCriteriaList([written])
-    if pattern is not None:
-        processors.append(AnswerConstraint(adapter, pattern, asked, logit_width(model)))
-    if adapter.stop_text is not None:
-        criteria.append(_StopText(adapter, asked))
-    with _answering(model):
+    held, ends = held_and_ended(model, adapter, asked, pattern)
+    chosen = [] if choose is None else [choose]
+    with answering(model):
         sequences = model.generate(
             **batch,
             max_new_tokens=max_new_tokens,
@@ -67,12 +82,26 @@ def generate(
             return_dict_in_generate=False,
             pad_token_id=adapter.pad_token_id,
             eos_token_id=list(adapter.stop_ids),
-            logits_processor=processors,
-            stopping_criteria=criteria,
+            logits_processor=LogitsProcessorList([step, *held, *chosen]),
+            stopping_criteria=StoppingCriteriaList([written, *ends]),
             synced_gpus=synced,
         )
     new = sequences[:, asked:].cpu()
     return [as_generated(adapter, ids, row.tolist()) for ids, row in zip(new, written.all(), strict=True)]
+
+
+def batch_of(model: PreTrainedModel, adapter: Adapter, rows: Sequence[Encoded]) -> dict[str, Any]:
+    """What the model takes of encoded questions, on its device."""
+    return {name: value.to(model.device) for name, value in collate(list(rows), adapter.pad_token_id).items()}
+
+
+def held_and_ended(
+    model: PreTrainedModel, adapter: Adapter, prompt_length: int, pattern: str | None
+) -> tuple[list[LogitsProcessor], list[StoppingCriteria]]:
+    """What holds answers to the pattern, and what ends them beside the family's stop tokens."""
+    held = [] if pattern is None else [AnswerConstraint(adapter, pattern, prompt_length, logit_width(model))]
+    ends = [] if adapter.stop_text is None else [_StopText(adapter, prompt_length)]
+    return [*held], [*ends]
 
 
 def as_generated(adapter: Adapter, token_ids: Tensor, probabilities: Sequence[float]) -> Generated:
@@ -83,7 +112,7 @@ def as_generated(adapter: Adapter, token_ids: Tensor, probabilities: Sequence[fl
 
 
 @contextmanager
-def _answering(model: PreTrainedModel) -> Iterator[None]:
+def answering(model: PreTrainedModel) -> Iterator[None]:
     was_training = model.training
     model.eval()
     try:

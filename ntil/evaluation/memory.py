@@ -19,7 +19,8 @@ _FULL = re.compile(
 )
 ADVICE = (
     "Set evaluation.batch_size (in evaluate.py batch_size) lower, show smaller pictures (model.max_pixels, where the family has "
-    "it), quantise the model (model.tuning.quantize=4bit), or use a device with more memory"
+    "it), quantise the model (model.tuning.quantize=4bit), take fewer evaluation.candidates where decoding is not greedy, or use a "
+    "device with more memory"
 )
 
 

@@ -1,10 +1,11 @@
-"""Answers to a user's own questions, printed with each token's probability and drawn over the pictures, if any.
+"""Answers to a user's own questions, printed with each token's probability (and where decoding is not greedy with intervals), and
+drawn over the pictures, if any.
 
 Pictures are read, answered and shrunk for the drawing a batch at a time, so that a folder of any size fits into memory.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,12 @@ from ntil.data.example import Example
 from ntil.data.pictures import SUFFIXES, open_image
 from ntil.errors import UserError
 from ntil.escape import terminal, visible
+from ntil.evaluation.candidates import answer_with_candidates, encode_with_place
+from ntil.evaluation.decode import INTERVALS, check_decoding, decided
 from ntil.evaluation.draw import figure_of
 from ntil.evaluation.generate import Generated, Question, batches, generate
 from ntil.evaluation.memory import WithinMemory
+from ntil.evaluation.settings import EvaluationSettings
 from ntil.evaluation.trained import Trained
 from ntil.runs import processes
 
@@ -33,16 +37,21 @@ class Asked(NamedTuple):
 
     name: str
     image: Image.Image | None
+    place: int = 0  # among all that are asked
 
 
 class Answered(NamedTuple):
     asked: Asked
     said: Generated
     parsed: Any | None
+    # None where decoding is greedy, {} where answers are no numbers.
+    intervals: Mapping[str, Sequence[float]] | None = None
 
     @property
     def sure(self) -> str:
-        """The probability of the whole answer."""
+        """The probability of the whole answer; of a middle of several its share of the candidates."""
+        if self.said.candidates is not None:
+            return f"{self.said.candidates.weights.get(self.said.text, 0.0):.2f}"
         return f"{math.prod(self.said.probabilities):.2f}"
 
 
@@ -74,23 +83,31 @@ def find_pictures(path: Path) -> list[Path]:
 
 
 def predict(
-    trained: Trained, paths: Sequence[Path], query: str | None, drawing: Path, batch_size: int
+    trained: Trained,
+    paths: Sequence[Path],
+    query: str | None,
+    drawing: Path,
+    batch_size: int,
+    settings: EvaluationSettings | None = None,
 ) -> list[Path]:
     """Answer `query` for each picture, or alone where there are none; print a table and write the drawing.
 
     The drawing has the first COLUMNS × ROWS pictures. Returns the files that could not be read or drawn. All of a command's
-    processes call it, each answers its batches, and the first one prints and draws.
+    processes call it, each answers its batches, and the first one prints and draws. settings: of the decoding; null for greedy.
     """
+    batch_size = max(1, batch_size // (settings.rows if settings is not None else 1))
     answer(trained, [], query)  # before any picture is read
+    check_decoding(trained.task, "greedy" if settings is None else settings.decode)
     spans = list(batches(len(paths), batch_size))
-    within = WithinMemory[Asked, Answered](lambda asked: answer(trained, asked, query), batch_size)
+    within = WithinMemory[Asked, Answered](lambda asked: answer(trained, asked, query, settings), batch_size)
     done: dict[int, Batch] = {}
     room = COLUMNS * ROWS
     for number in range(processes.rank(), len(spans), processes.count()):
-        done[number] = _batch(trained, within, [paths[i] for i in spans[number]], room)
+        done[number] = _batch(trained, within, {paths[i]: i for i in spans[number]}, room)
         room -= sum(one.thumbnail is not None for one in done[number].shown)
     if not paths and processes.is_first():
-        done[0] = Batch([Shown(_row(one)) for one in answer(trained, [Asked(query or "", None)], query)], [])
+        asked = [Asked(query or "", None)]
+        done[0] = Batch([Shown(_row(one)) for one in answer(trained, asked, query, settings)], [])
     for part in processes.gathered(done):
         done |= part
     console = Console()
@@ -112,7 +129,8 @@ def predict(
 
 
 def _show(console: Console, shown: Sequence[Shown], drawing: Path) -> None:
-    table = Table("question", "answer", "p(answer)", "each token with its probability")
+    spread = ("in between are 50 %", "90 %") if len(shown[0].row) > 4 else ()
+    table = Table("question", "answer", "p(answer)", *spread, "each token with its probability")
     for one in shown:
         table.add_row(*one.row)
     console.print(table)
@@ -127,14 +145,14 @@ def _show(console: Console, shown: Sequence[Shown], drawing: Path) -> None:
 
 
 def _batch(
-    trained: Trained, within: WithinMemory[Asked, Answered], paths: Sequence[Path], room: int
+    trained: Trained, within: WithinMemory[Asked, Answered], paths: Mapping[Path, int], room: int
 ) -> Batch:
-    """Of the pictures that can be read, the first `room` of them with a thumbnail."""
+    """Of the pictures that can be read, the first `room` of them with a thumbnail. paths: with their places."""
     failures: list[tuple[int, Path, str]] = []
     read: dict[Path, Asked] = {}
-    for path in paths:
+    for path, place in paths.items():
         try:
-            read[path] = Asked(path.name, open_image(path))
+            read[path] = Asked(path.name, open_image(path), place)
         except UserError as error:
             failures.append((-1, path, f"skipped: {error}"))
     answers = within.answer(list(read.values()))
@@ -150,25 +168,42 @@ def _batch(
     return Batch(shown, failures)
 
 
-def answer(trained: Trained, questions: Sequence[Asked], query: str | None) -> list[Answered]:
+def answer(
+    trained: Trained,
+    questions: Sequence[Asked],
+    query: str | None,
+    settings: EvaluationSettings | None = None,
+) -> list[Answered]:
     """The model's answer to the task's question for each picture of one batch."""
-    prompt = trained.task.prompt(Example(id="", split="predict", target={}, query=query))
-    trained.adapter.question_ids(prompt)  # SpellingError where it cannot be asked
+    task, adapter = trained.task, trained.adapter
+    example = Example(id="", split="predict", target={}, query=query)
+    prompt = task.prompt(example)
+    adapter.question_ids(prompt)  # SpellingError where it cannot be asked
     if not questions:
         return []
-    said = generate(
-        trained.model,
-        trained.adapter,
-        [Question(prompt, asked.image) for asked in questions],
-        trained.task.max_new_tokens,
-    )
-    return [Answered(asked, s, trained.task.parse(s.text)) for asked, s in zip(questions, said, strict=True)]
+    asked = [Question(prompt, one.image, one.place) for one in questions]
+    if settings is None or settings.decode == "greedy":
+        said = generate(trained.model, adapter, asked, task.max_new_tokens)
+        return [Answered(q, s, task.parse(s.text)) for q, s in zip(questions, said, strict=True)]
+    rows = [encode_with_place(adapter, question) for question in asked]
+    said = answer_with_candidates(trained.model, adapter, rows, task.max_new_tokens, None, settings)
+    answers = []
+    for question, one in zip(questions, said, strict=True):
+        chosen, told = decided(task, one, example, settings.decode, settings.reading)
+        spread = {name: told["distribution"][name] for name in INTERVALS if name in told["distribution"]}
+        answers.append(Answered(question, chosen, task.parse(chosen.text), spread))
+    return answers
 
 
 def _row(item: Answered) -> tuple[Text, ...]:
     tokens = "  ".join(f"{t} {p:.2f}" for t, p in zip(item.said.tokens, item.said.probabilities, strict=True))
     text = item.said.text if item.parsed is not None else f"{item.said.text!r} (not an answer)"
-    return tuple(Text(terminal(cell)) for cell in (item.asked.name, text, item.sure, tokens))
+    spread = [] if item.intervals is None else [_spread(item.intervals.get(name)) for name in INTERVALS]
+    return tuple(Text(terminal(cell)) for cell in (item.asked.name, text, item.sure, *spread, tokens))
+
+
+def _spread(ends: Sequence[float] | None) -> str:
+    return "–" if ends is None else " … ".join(f"{end:.12g}" for end in ends)
 
 
 def _thumbnail(trained: Trained, item: Answered) -> Image.Image:

@@ -49,7 +49,7 @@ def is_scored_like(run: Run, cfg: DictConfig) -> bool:
     def meant(cfg: DictConfig) -> tuple[Any, ...]:
         settings = load_settings(EvaluationSettings, cfg, "evaluation")
         rest = replace(settings, splits=None, optional_splits=[], batch_size=None, workers=0)
-        return splits_to_score(settings, counts, data), rest
+        return splits_to_score(settings, counts, data), rest.that_matter()
 
     wanted = meant(cfg)
     try:

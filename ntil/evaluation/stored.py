@@ -14,6 +14,7 @@ from ntil.settings import load_settings
 # On the word of a run's folder.
 MOST_AT_ONCE = 4096  # items of a batch
 MOST_WORKERS = 64  # processes that load pictures
+MOST_CANDIDATES = 1024  # answers of each question
 
 
 def stored_evaluation(config: Mapping[str, Any], where: Path, typed: Mapping[str, Any]) -> DictConfig:
@@ -35,6 +36,7 @@ def stored_evaluation(config: Mapping[str, Any], where: Path, typed: Mapping[str
         ) from None
     bounds = {
         "batch_size": (MOST_AT_ONCE, "are answered at once", 64),
+        "candidates": (MOST_CANDIDATES, "answers are written for each question", 16),
         "workers": (MOST_WORKERS, "processes load pictures", 4),
     }
     for name, (most, what, modest) in bounds.items():

@@ -29,6 +29,10 @@ NEWER = {
     "trainer.liger": False,
     "trainer.projection": "full",
     "evaluation.engine": "hf",
+    "evaluation.decode": "greedy",
+    "evaluation.candidates": 16,
+    "evaluation.mass": 0.99,
+    "evaluation.seed": 0,
 }
 EVALUATION = "evaluation"  # what may change without training again
 

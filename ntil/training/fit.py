@@ -147,7 +147,7 @@ def _train(
     progress = TrainingProgress(subject.task.headline)
     watch, callbacks = _callbacks(train, settings, run, progress, start.step)
     validation = read_examples(subject.data, "val", settings.eval_examples) if settings.eval_steps else []
-    evaluation = load_settings(EvaluationSettings, cfg.evaluation, "evaluation")
+    evaluation = replace(load_settings(EvaluationSettings, cfg.evaluation, "evaluation"), decode="greedy")
     trainer = NumberTrainer(
         model=subject.model,
         args=settings.training_arguments(

@@ -100,6 +100,11 @@ class Words(AnswerFormat[str]):
         return self.reads or text
 
 
+class Digits(Words):
+    def read(self, text: str) -> Any:
+        return text if text.isdigit() else None
+
+
 class Formatted(Task):
     """Keeps it with a format, and with all defaults."""
 
@@ -131,6 +136,10 @@ def test_defaults_are_enough() -> None:
         ({"truth": Task.truth}, r"does not say what is true; give it truth\(example\)"),
         ({"format": Words(reads="13")}, "its format writes '12' as '12' and reads '13'"),
         ({"format": Words("[a-z]+")}, r"pattern '\[a-z\]\+' does not match '12'"),
+        (
+            {"format": Digits(), "centre": lambda *_: "far"},
+            r"its centre \(kind median\) of '12' alone is 'far', written 'far', which parse\(\) cannot read",
+        ),
         ({"format": Words("(1")}, r"pattern '\(1' is no regular expression"),
         ({"name": ""}, "its name is ''; it needs a text: name = \"thermometer\""),
         ({"version": "1"}, "its version is '1'; it needs a whole number"),

@@ -45,8 +45,10 @@ def test_seven_questions_on_two_processes(finished: Path, tmp_path: Path) -> Non
         ("splits=[test]", "limit=1"),
         ("splits=[test]", "batch_size=1", "workers=1"),
         ("splits=[val,heldout_faces]", "constrained=true", "reading=lenient"),
+        ("splits=[test]", "decode=median", "candidates=3", "batch_size=6"),
+        ("splits=[test]", "decode=sample", "batch_size=2", "workers=1"),
     ],
-    ids=["nothing left for one", "workers", "constrained"],
+    ids=["nothing left for one", "workers", "constrained", "median", "sample"],
 )
 def test_other_shards(asked: tuple[str, ...], finished: Path, tmp_path: Path) -> None:
     same(*evaluated(finished, tmp_path, *asked))
