@@ -320,10 +320,10 @@ def test_another_reading_has_a_folder_of_its_own(finished: Path, tmp_path: Path)
 
 def test_what_changes_no_result_scores_nothing_anew(finished: Path, workplace: Path) -> None:
     """How many at once and who decodes the pictures; and what earlier versions did not write down."""
-    older = finished.with_name("older")
+    older = finished.with_name("of_an_older_version")
     shutil.copytree(finished, older)
     config = OmegaConf.load(older / "config.yaml")
-    config.name = "older"
+    config.name = "of_an_older_version"
     config.evaluation.batch_size = 128
     for key in ("engine", "workers"):
         del config.evaluation[key]
@@ -331,7 +331,7 @@ def test_what_changes_no_result_scores_nothing_anew(finished: Path, workplace: P
     before = (older / "metrics.json").read_bytes()
     asked = [*SMALL, *in_folder(workplace), "trainer.eval_steps=2", "evaluation.pictures=true"]
     for changes in ([], ["evaluation.batch_size=3", "evaluation.workers=2"]):
-        for name in ("older", "finished"):
+        for name in ("of_an_older_version", "finished"):
             ran = run("train", *asked, f"name={name}", *changes)
             assert ran.code == 0, ran.err
             assert "is complete" in ran.out

@@ -209,5 +209,5 @@ def test_a_metric_that_is_not_finite_is_told_from_one_that_is_missing(
     assert metrics["not_finite"]["/splits/test/metrics/hour"] == str(bad)
     row = list(read_jsonl(folder / "predictions.jsonl"))[1]
     assert (row["scores"]["hour"], row["not_finite"]["/scores/hour"]) == (None, str(bad))
-    cells = {row["value"] for row in read_run(folder).rows if row["metric"] == "hour"}
+    cells = {str(row.value) for row in read_run(folder).rows if row.metric == "hour"}
     assert str(bad) in cells

@@ -258,7 +258,7 @@ def test_no_steps_leave_a_run_with_the_weights_as_they_were(workplace: Path, tmp
     assert all(torch.equal(one[name], other[name]) for name in one)
     same_end(*folders)
     row = read_run(folders[0]).rows[0]
-    assert (row["steps"], row["train_seconds"]) == ("0", "0")
+    assert (row.steps, row.train_seconds) == (0, 0)
 
 
 def test_grouped_lengths_and_another_optimiser_resume(workplace: Path) -> None:
