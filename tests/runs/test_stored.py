@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from ntil.checkout import CONF
 from ntil.data.task import Task
 from ntil.errors import UserError
 from ntil.io import write_json
+from ntil.runs.cli import register_resolvers
 from ntil.runs.stored import (
     LARGEST,
     ROOT,
@@ -82,9 +85,10 @@ def test_the_projects_own_tasks_are_built() -> None:
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "conf" / "task").glob("*.yaml"))])
 def test_every_task_of_conf_can_be_stored(name: str) -> None:
-    node = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml"))
-    assert isinstance(node, dict)
-    settings = {key: value for key, value in node.items() if key not in ("defaults", "coordinates")}
+    """As a run's config.yaml has it: with what it takes from its data set."""
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = OmegaConf.to_container(compose("train", overrides=[f"task={name}"]).task, resolve=True)
     assert isinstance(build_stored_task({"task": settings}), Task)
 
 
