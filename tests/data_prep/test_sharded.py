@@ -48,6 +48,7 @@ def content(root: Path) -> dict[str, list[tuple[str, bytes | None]]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_command_writes_what_it_writes_as_files(form: str, tmp_path: Path) -> None:
     assert main(["clock", "--out", str(tmp_path / "files"), *SIZES, "--workers", "1"]) == 0
@@ -69,6 +70,7 @@ def test_the_command_writes_what_it_writes_as_files(form: str, tmp_path: Path) -
     } == {"00003"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_built_set_becomes_the_same_shards(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -234,6 +236,7 @@ def test_mistakes_of_the_command(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_killed_conversion_leaves_no_set_and_the_next_one_finishes(tmp_path: Path) -> None:
     data = with_overrides(read("sums_easy"), [("splits", {"train": 20_000, "val": 3, "test": 4})])
     root = data_prep.ensure(data, tmp_path, workers=1)

@@ -92,7 +92,7 @@ def test_of_positive_numbers(both: tuple[list[float], list[float]]) -> None:
     found, truth = both
     ours, theirs = np.array(found), np.array(truth)
     assert errors.median_relative_error(found, truth) == pytest.approx(
-        np.median(np.abs(ours / theirs - 1)), abs=1e-9
+        np.median(np.abs(ours / theirs - 1)), rel=1e-9, abs=1e-9
     )
     far = np.abs(np.log2(ours / theirs))
     for guess, y, distance in zip(found, truth, far, strict=True):
