@@ -40,7 +40,7 @@ def commands() -> list[str]:
         found += [
             line.strip() for line in lines if SEVERAL.search(line) and ".py" in line and "…" not in line
         ]
-    return sorted(dict.fromkeys(found))
+    return sorted(dict.fromkeys(re.split(r"\s+#", command)[0] for command in found))
 
 
 def test_there_are_such_commands() -> None:
