@@ -77,9 +77,11 @@ WHEELS = {
 }
 
 
-def check_wheel(name: str) -> None:
-    """UserError unless this package is known."""
-    if name not in WHEELS:
+def check_source(name: str | None, raw: str | None) -> None:
+    """UserError unless this package is known, or where there is none the folder of one's own files."""
+    if name is None and raw is None:
+        raise UserError("data.wheel and data.raw are both null: name a package, or the folder of your files.")
+    if name is not None and name not in WHEELS:
         raise UserError(
             f"there is no package {name!r}.{did_you_mean(name, WHEELS)} Packages: {', '.join(WHEELS)}."
         )

@@ -19,7 +19,7 @@ from typing import Annotated
 from data_prep.builder import Builder
 from data_prep.schema import Within
 from data_prep.tables.read import Row, check_columns, number, read_rows
-from data_prep.wheels import check_wheel, read_files
+from data_prep.wheels import check_source, read_files
 from data_prep.writer import Made, Plan, Skipped
 from ntil.data.example import Example
 from ntil.errors import UserError
@@ -51,12 +51,7 @@ class SeriesConfig:
     test: Annotated[float, Within(0.01, 0.9, "of the series")]
 
     def __post_init__(self) -> None:
-        if self.wheel is not None:
-            check_wheel(self.wheel)
-        elif self.raw is None:
-            raise UserError(
-                "data.wheel and data.raw are both null: name a package, or the folder of your file."
-            )
+        check_source(self.wheel, self.raw)
         if not self.columns:
             raise UserError("data.columns must name at least one.")
         if self.val + self.test >= 1:

@@ -152,12 +152,13 @@ def evaluate(
         check_contract(task, examples[0])
     engine = _engine(subject, wanted, synced)
     train = read_examples(subject.data, "train") if processes.is_first() and "train" in counts else []
+    constant = task.constant(train) if train else None
     scored: dict[str, Scored] = {}
     splits: dict[str, Any] = {}
 
     def sum_up(split: str, answers: Sequence[Answer]) -> None:
         scored[split] = _scored(task, asked[split], answers, wanted)
-        splits[split] = summed_up(subject, scored[split], train, wanted.constrained)
+        splits[split] = summed_up(subject, scored[split], train, constant, wanted.constrained)
         for line in told(subject, split, asked[split], splits[split]):
             report(line)
 

@@ -20,9 +20,9 @@ class Scored(NamedTuple):
 
 
 def summed_up(
-    subject: Subject, scored: Scored, train: Sequence[Example], constrained: bool
+    subject: Subject, scored: Scored, train: Sequence[Example], constant: str | None, constrained: bool
 ) -> dict[str, Any]:
-    """What metrics.json says of a split. train: the training examples, for the baselines."""
+    """What metrics.json says of a split. train, constant: the training examples and their one best answer, for the baselines."""
     task, examples = subject.task, [item.example for item in scored.items]
     unanswered = [f"{row['id']}: {row['unanswered']}" for row in scored.rows if "unanswered" in row]
     return {
@@ -31,7 +31,7 @@ def summed_up(
         "intervals": intervals(task, scored.items),
         "groups": by_group(task, scored.items),
         "baselines": {
-            **(baselines(task, train, examples) if train else {}),
+            **(baselines(task, train, examples, constant) if train else {}),
             "true": true_answers(subject.adapter, task, examples, constrained),
         },
         "unanswered": len(unanswered),

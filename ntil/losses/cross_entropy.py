@@ -27,11 +27,17 @@ def cross_entropy(
         summed = F.cross_entropy(rows, targets, ignore_index=-100, reduction="sum")
         return summed / valid.sum().clamp(min=1) if reduction == "mean" else summed
     each = F.cross_entropy(rows, targets, ignore_index=-100, reduction="none").view_as(labels)
+    return reduced(each, labels, label_weights, reduction)
+
+
+def reduced(each: Tensor, labels: Tensor, label_weights: Tensor | None, reduction: str) -> Tensor:
+    """[...] from what each label costs [..., B, T], 0 where it is masked; [..., B, T] with reduction="none"."""
     if label_weights is not None:
         each = each * label_weights.to(each.dtype)
     if reduction == "none":
         return each
-    return each.sum() / label_count(labels, label_weights) if reduction == "mean" else each.sum()
+    total = each.sum((-2, -1))
+    return total / label_count(labels, label_weights) if reduction == "mean" else total
 
 
 def label_count(labels: Tensor, label_weights: Tensor | None) -> Tensor:

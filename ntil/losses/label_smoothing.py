@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ntil.losses.base import LossParts
-from ntil.losses.cross_entropy import CrossEntropy, label_count
+from ntil.losses.cross_entropy import CrossEntropy, label_count, reduced
 from ntil.losses.functional import computing_dtype, full_precision, gradient_where
 from ntil.losses.fused_linear import Head, linear_cross_entropy
 from ntil.losses.inputs import check_reduction, checked_label_weights, checked_labels
@@ -55,13 +55,7 @@ class LabelSmoothing(CrossEntropy):
         log_p = gradient_where(logits, valid).to(computing_dtype(logits.dtype)).log_softmax(-1)
         nll = -log_p.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         each = torch.where(valid, torch.stack([nll, -log_p.mean(-1)]), 0.0)  # [2, B, T]
-        if label_weights is not None:
-            each = each * label_weights.to(each.dtype)
-        if reduction != "none":
-            each = each.sum((-2, -1))
-        if reduction == "mean":
-            each = each / label_count(labels, label_weights)
-        ce, uniform = each.unbind()
+        ce, uniform = reduced(each, labels, label_weights, reduction).unbind()
         return self._joined(ce, uniform, (1 - self.epsilon) * ce + self.epsilon * uniform)
 
     def _parts_of_head(

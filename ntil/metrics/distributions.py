@@ -5,12 +5,13 @@ A proper score such as CRPS is smallest, in expectation, for the distribution th
 whether its intervals hold as often as they say, and not how wide they are.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate
 from math import isfinite
 from statistics import fmean
 
+from ntil.metrics.centre import weighted_quantile
+
+TINY = 1e-12  # shares are rounded: a sum of them that reaches a level is not passed over
 Values = Sequence[float]
 
 
@@ -37,12 +38,7 @@ def quantile(values: Values, weights: Values | None, level: float) -> float:
     """The smallest value up to which at least `level` of the weight lies (0 < level ≤ 1): the inverse of F."""
     if not 0 < level <= 1:
         raise ValueError(f"a level lies above 0 and is at most 1, not {level}.")
-    ordered, shares = _sorted(values, weights)
-    sums = list(accumulate(shares))
-    place = bisect_left(
-        sums, level - 1e-12
-    )  # sums are rounded: one that reaches the level is not passed over
-    return ordered[min(place, len(ordered) - 1)]
+    return weighted_quantile(*_sorted(values, weights), level - TINY)
 
 
 def interval(values: Values, weights: Values | None, level: float) -> tuple[float, float]:

@@ -39,6 +39,11 @@ def local_rank() -> int:
     return _of_launcher("LOCAL_RANK", 0)
 
 
+def local_count() -> int:
+    """How many of them are on this machine."""
+    return _of_launcher("LOCAL_WORLD_SIZE", count())
+
+
 def is_first() -> bool:
     return rank() == 0
 
@@ -48,7 +53,7 @@ def available_threads(jobs: int = 1) -> int:
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return int(os.environ["OMP_NUM_THREADS"])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, jobs * count()))
+    return max(1, cores // max(1, jobs * local_count()))
 
 
 def join() -> None:

@@ -64,7 +64,8 @@ class DivergenceWatch(TrainerCallback):
         self._last = seen
         loss = torch.stack([loss for _, loss in seen]).sum()
         if count() > 1:  # all take the same way
-            dist.all_reduce(loss := loss / count())
+            loss /= count()
+            dist.all_reduce(loss)
         norm = torch.as_tensor(0.0 if self.scaled else self.norm, device=loss.device)
         if bool(torch.isfinite(loss + norm)):
             self._in_a_row = 0

@@ -72,7 +72,11 @@ class Start(NamedTuple):
 
     trained: bool  # model/ is there
     checkpoint: Path | None  # the last whole one
-    step: int  # that it has behind it
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps that lie behind it."""
+        return step_of(self.checkpoint) if self.checkpoint else 0
 
 
 def fit(subject: Subject, loss: CrossEntropy | WithCrossEntropy, cfg: DictConfig, run: Run) -> Subject:
@@ -115,15 +119,14 @@ def _start(run: Run, settings: TrainerSettings) -> Start:
         check_checkpoint(checkpoint, settings.sharding)
         check_logs(run.folder)
     clear_damaged_model(run, checkpoint)
-    trained = (run.folder / MODEL).exists()
-    step = step_of(checkpoint) if checkpoint else 0
-    run.record_resumption(settings.max_steps if trained else step)
-    if not trained:
-        remove_later(run.folder / CHECKPOINTS, step)
+    start = Start((run.folder / MODEL).exists(), checkpoint)
+    run.record_resumption(settings.max_steps if start.trained else start.step)
+    if not start.trained:
+        remove_later(run.folder / CHECKPOINTS, start.step)
         if not settings.max_steps:  # the files that training would have written
             write_jsonl(run.folder / "train.jsonl", [])
             write_json(run.folder / TIMING, {"train_seconds": 0.0, "steps": 0})
-    return Start(trained, checkpoint, step)
+    return start
 
 
 def _train(

@@ -81,9 +81,8 @@ def check_checkpoint(folder: Path, sharding: str = "none") -> None:
 
 def _check_divided(folder: Path) -> None:
     """The states of each process, as DeepSpeed writes them."""
-    known = tuple(
-        getattr(import_module(module), name) for module, name in OF_DEEPSPEED if find_spec("deepspeed")
-    )
+    installed = find_spec("deepspeed") is not None  # else nothing of its own is read
+    known = tuple(getattr(import_module(module), name) for module, name in OF_DEEPSPEED if installed)
     for path in sorted(folder.iterdir()):
         if path.is_dir() or path.suffix != ".pt":
             raise UserError(f"{path} is no file of states. {ADVICE}")
